@@ -1,0 +1,110 @@
+"""Deliveries and their attempts, over HTTP: to read, and to send once more."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import mixins, serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from connectors import outbox, registry
+from connectors.errors import Reason
+from connectors.models import UNSETTLED, Attempt, Delivery, DeliveryStatus
+from connectors.rest import Api, Conflict, Word
+
+
+class AttemptSerializer(serializers.ModelSerializer[Attempt]):
+    """One try. In `exchanges` secrets are blanked and bodies cut short."""
+
+    class Meta:
+        model = Attempt
+        fields = (
+            "number", "started_at", "finished_at", "outcome", "reason", "error", "http_status", "exchanges",
+        )  # fmt: skip
+
+
+class DeliverySerializer(serializers.ModelSerializer[Delivery]):
+    """A message on its way through a connector, without its attempts."""
+
+    type = serializers.CharField(source="provider", help_text="The connector's type.")
+    event = serializers.CharField(source="message_id", help_text="The id of what it reports.")
+    title = serializers.CharField(source="message.title", default="")
+    event_type = serializers.CharField(source="message.event_type", default="")
+    severity = serializers.CharField(source="message.severity", default="")
+    status = Word("DeliveryStatus", DeliveryStatus.choices)
+    reason = serializers.CharField(help_text=f"Why it failed: {', '.join(Reason)}.")
+
+    class Meta:
+        model = Delivery
+        fields: tuple[str, ...] = (
+            "id", "connector", "connector_name", "type", "origin", "event", "key", "title", "event_type",
+            "severity", "status", "reason", "note", "attempt_count", "next_attempt_at", "remote_url",
+            "sent_in", "created_at", "settled_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class DeliveryDetailSerializer(DeliverySerializer):
+    """A message on its way through a connector, with what was to be said and every attempt."""
+
+    attempts = AttemptSerializer(many=True, read_only=True)
+    message = serializers.DictField(read_only=True)
+
+    class Meta(DeliverySerializer.Meta):
+        fields = (*DeliverySerializer.Meta.fields, "message", "attempts")
+        read_only_fields = fields
+
+
+class DeliveryFilters(filters.FilterSet):
+    """Which deliveries to list."""
+
+    status = filters.MultipleChoiceFilter(choices=DeliveryStatus.choices)
+    connector = filters.NumberFilter(field_name="connector_id")
+    type = filters.ChoiceFilter(field_name="provider", choices=registry.choices)
+    reason = filters.MultipleChoiceFilter(choices=[(reason.value, reason.value) for reason in Reason])
+    event = filters.CharFilter(field_name="message_id")
+    key = filters.CharFilter()
+    sent_in = filters.UUIDFilter(field_name="sent_in_id")
+    event_type = filters.CharFilter(field_name="message__event_type")
+    severity = filters.CharFilter(field_name="message__severity")
+    cluster = filters.CharFilter(field_name="message__cluster")
+    namespace = filters.CharFilter(field_name="message__namespace")
+    since = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
+    until = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+
+
+class DeliveryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
+    """What was said through which connector, with every attempt. Nobody writes here but the engine."""
+
+    queryset = Delivery.objects.all()
+    filterset_class = DeliveryFilters
+    lookup_value_regex = r"[0-9a-fA-F-]{32,36}"
+    permission_of_action = {"redeliver": "change"}
+
+    def get_queryset(self) -> QuerySet[Delivery]:
+        """With their attempts, where those are shown."""
+        queryset: QuerySet[Delivery] = super().get_queryset()
+        return queryset if self.action == "list" else queryset.prefetch_related("attempts")
+
+    def get_serializer_class(self) -> type[DeliverySerializer]:
+        """Attempts and message only in the detail: they can be long."""
+        return DeliverySerializer if self.action == "list" else DeliveryDetailSerializer
+
+    @extend_schema(
+        request=None,
+        responses={200: DeliveryDetailSerializer, 409: OpenApiResponse(description="It cannot be sent.")},
+        filters=False,
+    )
+    @action(detail=True, methods=["post"])
+    def redeliver(self, request: Request, pk: str) -> Response:
+        """Sends a settled delivery once more, under its own id."""
+        delivery: Delivery = self.get_object()
+        if delivery.connector_id is None:
+            raise Conflict("Its connector has been deleted.")
+        if delivery.status in UNSETTLED or not outbox.redeliver([delivery]):
+            raise Conflict(f"It is still on its way ({delivery.status}).")
+        delivery.refresh_from_db()
+        return Response(self.get_serializer(delivery).data)

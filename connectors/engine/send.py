@@ -1,0 +1,109 @@
+"""From a due row to an attempt on record: claim, send, record."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from django.views.decorators.debug import sensitive_variables
+
+from connectors import registry
+from connectors.conversation import Conversation, Dispatch
+from connectors.engine import limits
+from connectors.engine.claim import BATCH, Claim, claim
+from connectors.engine.record import Recorder
+from connectors.engine.rehearsal import conversation
+from connectors.errors import Reason, SendError
+from connectors.models import UNSETTLED, Connector, Delivery, DeliveryStatus
+from connectors.provider import Config, Provider
+from connectors.secrets import Redactor
+from connectors.setup import config_of, secret_values
+from connectors.transport.drive import Result, drive
+
+
+def deliver(
+    connector_id: int,
+    *,
+    seconds: float = 5.0,
+    later: Callable[[float], None] = lambda wait: None,
+    more: Callable[[], None] = lambda: None,
+) -> bool:
+    """Sends what is due through one connector, batch by batch, for about `seconds`.
+
+    Returns whether more may be due. Asking for it twice, or in several processes, is harmless: each claim
+    takes other rows. Where messages wait for the connector's rate, `later` is told in how many seconds to ask
+    again. `more` is called where one batch did not take all that is due.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        connector = Connector.objects.filter(pk=connector_id, enabled=True, paused_at=None).first()
+        if connector is None:
+            return False
+        admission = limits.claim_within(connector)
+        if admission.again_in is not None:
+            later(admission.again_in)
+        if not admission.claimed.considered:
+            return False
+        if admission.claimed.considered >= BATCH:
+            more()
+        _transmit(connector, admission.claimed)
+    return True
+
+
+def send_now(delivery: Delivery) -> Delivery:
+    """Sends one delivery in this process, whatever its next try; returns it as it is afterwards.
+
+    It takes the path of every other delivery. One that someone else is sending is left to them.
+    """
+    claimed = claim(Delivery.objects.filter(pk=delivery.pk, status__in=UNSETTLED))
+    if delivery.connector is not None:
+        _transmit(delivery.connector, claimed)
+    return Delivery.objects.get(pk=delivery.pk)
+
+
+@sensitive_variables()
+def _transmit(connector: Connector, claimed: Claim) -> None:
+    """Sends what was claimed and records each result as it comes in."""
+    if not claimed.deliveries:
+        return
+    recorder = Recorder(connector, claimed)
+    try:
+        provider = registry.provider(connector.provider)
+        config = config_of(connector)
+    except LookupError as error:
+        broken = SendError(Reason.MISCONFIGURED, str(error), disable=True)
+    except SendError as error:
+        broken = error
+    else:
+        remotes = _remotes(connector, claimed.deliveries)
+        conversations: dict[uuid.UUID, Conversation] = {
+            delivery.pk: _say(provider, config, delivery, remotes.get(delivery.key, {}))
+            for delivery in claimed.deliveries
+        }
+        for together in drive(conversations, redactor=Redactor(secret_values(config))):
+            for delivery_id, result in together:
+                recorder.add(delivery_id, result)
+            recorder.flush()
+        return
+    for delivery in claimed.deliveries:
+        recorder.add(delivery.pk, Result(None, broken, []))
+    recorder.flush()
+
+
+def _say(
+    provider: Provider[Any], config: Config, delivery: Delivery, remote: Mapping[str, object]
+) -> Conversation:
+    """The conversation of one delivery. What goes wrong in preparing it, too, ends on that one's record."""
+    return (yield from conversation(provider, config, Dispatch(str(delivery.pk), delivery.said(), remote)))
+
+
+def _remotes(connector: Connector, deliveries: Sequence[Delivery]) -> dict[str, dict[str, object]]:
+    """By key, the reference that the last delivery which arrived left behind."""
+    arrived = Delivery.objects.filter(
+        connector=connector,
+        key__in={delivery.key for delivery in deliveries},
+        status=DeliveryStatus.DELIVERED,
+    ).order_by("id")
+    return dict(arrived.values_list("key", "remote"))

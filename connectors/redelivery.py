@@ -1,0 +1,49 @@
+"""Sends all of a connector's deliveries since a time once more: what an outage of the receiver has cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from connectors import outbox
+from connectors.message import Status
+from connectors.models import Connector, Delivery, DeliveryStatus
+
+BATCH = 500
+
+CHOICES = (DeliveryStatus.FAILED, DeliveryStatus.CANCELLED, DeliveryStatus.DELIVERED)
+"""The statuses that can be sent again: the final ones."""
+
+
+def redeliver_since(
+    connector: Connector, since: datetime, status: DeliveryStatus = DeliveryStatus.FAILED
+) -> int:
+    """Sends those of that status, written since then, once more under their own ids; returns how many.
+
+    With a failed opening goes the resolve that was cancelled because the opening had never arrived: else
+    what is opened now would never be closed. Test messages are left out. Works in batches, each in a
+    transaction of its own; what has been handed over stays so if a later one fails.
+    """
+    chosen = Delivery.objects.filter(
+        connector=connector, status=status, created_at__gte=since, message__test=False
+    ).order_by("pk")
+    sent = 0
+    last = None
+    while True:
+        following = chosen if last is None else chosen.filter(pk__gt=last)
+        batch = list(following.only("pk", "message_id")[:BATCH])
+        if not batch:
+            return sent
+        last = batch[-1].pk
+        sent += outbox.redeliver([*batch, *_resolves_of(connector, batch)])
+
+
+def _resolves_of(connector: Connector, deliveries: Sequence[Delivery]) -> list[Delivery]:
+    """The cancelled resolves of what these say."""
+    resolves = Delivery.objects.filter(
+        connector=connector,
+        message_id__in={delivery.message_id for delivery in deliveries},
+        status=DeliveryStatus.CANCELLED,
+        message__status=Status.RESOLVED.value,
+    ).exclude(pk__in=[delivery.pk for delivery in deliveries])
+    return list(resolves.only("pk"))

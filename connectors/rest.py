@@ -1,0 +1,193 @@
+"""What every part of the API has in common: who may do what, and what a body may look like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import IO, Any, ClassVar
+
+from django.db.models import Model
+from django.http import HttpRequest
+from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.extensions import OpenApiSerializerExtension, OpenApiSerializerFieldExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import Direction
+from rest_framework import serializers, status, viewsets
+from rest_framework.exceptions import APIException, ParseError
+from rest_framework.pagination import LimitOffsetPagination
+from rest_framework.parsers import BaseParser
+from rest_framework.permissions import DjangoModelPermissions
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from connectors import wellformed
+
+LARGEST_BODY = 1024 * 1024
+"""Bytes. A configuration or an event is a few kilobytes; a megabyte is no accident."""
+
+
+class ModelPermissions(DjangoModelPermissions):
+    """Django's own permissions: view to read, and add, change, delete to write.
+
+    A view's `permission_of_action` names, by action, what something other than plain writing takes:
+    `{"test": "change"}`.
+    """
+
+    perms_map = {
+        **DjangoModelPermissions.perms_map,
+        "GET": ["%(app_label)s.view_%(model_name)s"],
+        "HEAD": ["%(app_label)s.view_%(model_name)s"],
+        "OPTIONS": ["%(app_label)s.view_%(model_name)s"],
+    }
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Whether this user may do this action at all; nobody may without signing in."""
+        right = getattr(view, "permission_of_action", {}).get(getattr(view, "action", None))
+        if right is None or not request.user.is_authenticated:
+            return super().has_permission(request, view)
+        model: type[Model] = self._queryset(view).model
+        return request.user.has_perm(f"{model._meta.app_label}.{right}_{model._meta.model_name}")
+
+
+class TooLarge(APIException):
+    """The body is larger than LARGEST_BODY."""
+
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_detail = f"The body may have at most {LARGEST_BODY} bytes."
+    default_code = "too_large"
+
+
+class Conflict(APIException):
+    """The request is right, but not now."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_detail = "This is not possible at present."
+    default_code = "conflict"
+
+
+class WellFormedJSONParser(BaseParser):
+    """JSON that can be stored and sent on as it is; anything else is a 400 that says what and where."""
+
+    media_type = "application/json"
+
+    def parse(
+        self,
+        stream: IO[bytes],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """The decoded body. Raises ParseError and TooLarge."""
+        body = stream.read(LARGEST_BODY + 1)
+        if len(body) > LARGEST_BODY:
+            raise TooLarge
+        try:
+            # RFC 8259, section 8.1: JSON between systems is UTF-8; a byte order mark may be ignored.
+            return wellformed.loads(body.decode("utf-8-sig"))
+        except UnicodeDecodeError:
+            raise ParseError("This is not UTF-8 text.") from None
+        except ValueError as error:
+            raise ParseError(str(error)) from None
+
+
+class Pages(LimitOffsetPagination):
+    """`?limit=` and `?offset=`, with a limit on the limit."""
+
+    default_limit = 50
+    max_limit = 500
+
+
+class Filters(DjangoFilterBackend):
+    """django-filter, which does not answer with everything when a filter's name is misspelt."""
+
+    def filter_queryset(self, request: HttpRequest, queryset: Any, view: APIView) -> Any:
+        """The rows asked for. Raises ValidationError, by parameter."""
+        filterset_class = self.get_filterset_class(view, queryset)
+        if filterset_class is not None and getattr(view, "detail", None) is False:
+            known = {*filterset_class.base_filters, Pages.limit_query_param, Pages.offset_query_param}
+            unknown = sorted(set(request.GET) - known)
+            if unknown:
+                there_are = ", ".join(sorted(known))
+                raise serializers.ValidationError(
+                    {name: [f"There is no such filter. There are: {there_are}."] for name in unknown}
+                )
+        return super().filter_queryset(request, queryset, view)
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses what it would not use, rather than dropping it in silence.
+
+    A read-only field may come back as it was read, so that what GET gives can be edited and sent in.
+    """
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """The validated data. Raises ValidationError, by field."""
+        if isinstance(data, Mapping):
+            errors = {str(name): [text] for name in data if (text := self._unwanted(name, data[name]))}
+            if errors:
+                raise serializers.ValidationError(errors)
+        return super().run_validation(data)
+
+    def _unwanted(self, name: object, value: object) -> str | None:
+        field = self.fields.get(str(name))
+        if field is None:
+            known = ", ".join(known for known, field in self.fields.items() if not field.read_only)
+            return f"There is no such field. There are: {known}."
+        if field.read_only and self._shown.get(name) != value:
+            return "This field cannot be written."
+        return None
+
+    @cached_property
+    def _shown(self) -> Mapping[Any, Any]:
+        """What GET gives of the object that is being changed."""
+        return {} if self.instance is None else self.to_representation(self.instance)
+
+
+class StrictModelSerializer(StrictSerializer, serializers.ModelSerializer[Any]):
+    """The same for a model."""
+
+
+class StrictSerializerSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # registers itself
+    """Says in the OpenAPI description that other fields are refused."""
+
+    target_class = StrictSerializer
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
+        """The serializer's schema, closed where it describes a body that we are sent."""
+        schema: dict[str, Any] = auto_schema._map_serializer(  # type: ignore[no-untyped-call]  # as its base does
+            self.target, direction, bypass_extensions=True
+        )
+        return {**schema, "additionalProperties": False} if direction == "request" else schema
+
+
+class Word(serializers.ChoiceField):
+    """One of a set of words that has a name of its own in the OpenAPI description."""
+
+    def __init__(self, schema_name: str, choices: Any, **kwargs: Any) -> None:
+        super().__init__(choices=choices, **kwargs)
+        self.schema_name = schema_name
+
+
+class WordSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # registers itself
+    """Describes each set of words once, under its name."""
+
+    target_class = Word
+
+    def get_name(self) -> str:
+        """The set's name."""
+        return str(self.target.schema_name)
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
+        """The words."""
+        return {"type": "string", "enum": list(self.target.choices)}
+
+
+class Api(viewsets.GenericViewSet[Any]):
+    """What every collection of rows has in common."""
+
+    parser_classes = (WellFormedJSONParser,)
+    permission_classes = (ModelPermissions,)
+    filter_backends = (Filters,)
+    pagination_class = Pages
+    lookup_value_regex = r"[0-9]{1,18}"
+    permission_of_action: ClassVar[dict[str, str]] = {}

@@ -1,0 +1,3 @@
+"""Conversations with GitHub: issues, comments, pull requests, and what its answers mean."""
+
+from __future__ import annotations

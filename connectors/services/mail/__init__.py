@@ -1,0 +1,3 @@
+"""Mails, and handing them to a server."""
+
+from __future__ import annotations

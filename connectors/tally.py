@@ -1,0 +1,238 @@
+"""Counts that outlive what was counted: attempts, deliveries, and whatever else has a name and labels.
+
+Nothing is counted by looking through the record, which is long and is pruned. Whoever writes something that
+counts adds its tally in the same transaction, so that count and record cannot differ, and none of the counts
+ever falls. Kept are the totals, by labels, and the last day of each connector, by the hour.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q, Sum
+from django.utils import timezone
+
+from connectors.errors import Reason
+from connectors.models import Attempt, Delivery, DeliveryStatus, Outcome, Tally
+
+ATTEMPTS = "attempts"
+"""Attempts that have ended. Labels: provider, outcome, reason."""
+DELIVERIES = "deliveries"
+"""Deliveries that have settled, again for each redelivery. Labels: provider, status."""
+
+STEPS: tuple[float, ...] = (
+    0.001, 0.0015, 0.002, 0.003, 0.005, 0.007, 0.01, 0.015, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3,
+    0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 60.0,
+)  # fmt: skip
+"""Seconds. What took up to STEPS[n], but longer than the step before, has step n; the last one is open."""
+
+DAY = timedelta(hours=24)
+# Rows merged in one transaction, which takes a few tens of milliseconds.
+MERGED_AT_ONCE = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """So many, with these labels. `step` and `seconds` are set where it matters how long they took."""
+
+    labels: tuple[str, ...]
+    step: int | None
+    amount: int
+    seconds: float
+
+
+@dataclass(slots=True)
+class _Sum:
+    amount: int = 0
+    seconds: float = 0.0
+
+
+def add(name: str, labels: Iterable[tuple[str, ...]]) -> None:
+    """Counts one for each of these labels, in the caller's transaction."""
+    sums: dict[_Key, _Sum] = defaultdict(_Sum)
+    for each in labels:
+        sums[_Key(name, _text(each))].amount += 1
+    _insert(sums)
+
+
+def add_attempts(attempts: Iterable[tuple[Delivery, Attempt]]) -> None:
+    """Counts ended attempts, and those of their deliveries that have settled, in the caller's transaction."""
+    # Summed up under plain tuples first: this is done for every attempt, what follows once for those alike.
+    took: dict[tuple[str, str, str, int, int | None], list[float]] = defaultdict(list)
+    settled: dict[tuple[str, str], int] = defaultdict(int)
+    for delivery, attempt in attempts:
+        ended = attempt.finished_at or attempt.started_at
+        seconds = max(0.0, (ended - attempt.started_at).total_seconds())
+        step = bisect_left(STEPS, seconds)
+        took[delivery.provider, attempt.outcome, attempt.reason, step, delivery.connector_id].append(seconds)
+        if delivery.settled_at is not None:
+            settled[delivery.provider, delivery.status] += 1
+    sums: dict[_Key, _Sum] = {}
+    for (*labels, step, connector_id), all_seconds in took.items():
+        key = _Key(ATTEMPTS, _text(tuple(labels)), step, connector_id)
+        sums[key] = _Sum(len(all_seconds), sum(all_seconds))
+    for status, amount in settled.items():
+        sums[_Key(DELIVERIES, _text(status))] = _Sum(amount)
+    _insert(sums)
+
+
+def add_lost(deliveries: Iterable[Delivery]) -> None:
+    """Counts, for each of these, an attempt whose sender died, in the caller's transaction."""
+    sums: dict[_Key, _Sum] = defaultdict(_Sum)
+    for delivery in deliveries:
+        labels = _text((delivery.provider, Outcome.UNKNOWN, Reason.UNKNOWN))
+        sums[_Key(ATTEMPTS, labels, connector_id=delivery.connector_id)].amount += 1
+    _insert(sums)
+
+
+def add_cancelled(providers: Iterable[str]) -> None:
+    """Counts a cancelled delivery for each of these providers, in the caller's transaction."""
+    add(DELIVERIES, ((provider, DeliveryStatus.CANCELLED) for provider in providers))
+
+
+def totals() -> dict[str, list[Count]]:
+    """Every count since the beginning, by name."""
+    found: dict[str, list[Count]] = defaultdict(list)
+    rows = Tally.objects.filter(Q(fresh=True) | Q(hour=None)).order_by()
+    grouped = rows.values_list("name", "labels", "step").annotate(Sum("amount"), Sum("seconds"))
+    for name, labels, step, amount, seconds in grouped:
+        found[name].append(Count(tuple(json.loads(labels)), step, amount, seconds))
+    return found
+
+
+def of_last_day(connector_ids: Iterable[int]) -> dict[int, list[Count]]:
+    """Each connector's attempts since the hour that began a day ago."""
+    found: dict[int, list[Count]] = defaultdict(list)
+    since = _hour(timezone.now() - DAY)
+    rows = Tally.objects.filter(connector_id__in=list(connector_ids), hour__gte=since, name=ATTEMPTS)
+    grouped = rows.order_by().values_list("connector_id", "labels", "step")
+    for connector_id, labels, step, amount, seconds in grouped.annotate(Sum("amount"), Sum("seconds")):
+        if connector_id is not None:
+            found[connector_id].append(Count(tuple(json.loads(labels)), step, amount, seconds))
+    return found
+
+
+def quantile(share: float, steps: Sequence[tuple[int, int]]) -> float | None:
+    """Seconds within which that share of what was counted was done; None if nothing was counted.
+
+    `steps` has pairs of step and amount. The answer is read off between the bounds of a step as if its
+    attempts were spread evenly over it; neighbouring bounds are a factor of two apart at most.
+    """
+    total = sum(amount for _, amount in steps)
+    wanted, below = share * total, 0
+    for step, amount in sorted(steps):
+        if below + amount >= wanted and amount:
+            lower = STEPS[step - 1] if step else 0.0
+            upper = STEPS[step] if step < len(STEPS) else lower
+            return lower + (upper - lower) * (wanted - below) / amount
+        below += amount
+    return None
+
+
+def merge() -> int:
+    """Makes few rows of many, in transactions of bounded size; returns how many it took up.
+
+    Several may do so at once: each leaves alone what another has locked, and any two rows of a count may be
+    merged without changing its sum.
+    """
+    taken = 0
+    while True:
+        found = _merge_some()
+        taken += found
+        if found < MERGED_AT_ONCE:
+            return taken
+
+
+def forget_hours() -> int:
+    """Deletes the hours that are no longer part of the last day; returns how many rows."""
+    past = Tally.objects.filter(fresh=False, hour__lt=_hour(timezone.now() - DAY))
+    deleted, _ = past.delete()
+    return deleted
+
+
+# --- Rows -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """What the rows of one sum have in common."""
+
+    name: str
+    labels: str
+    step: int | None = None
+    connector_id: int | None = None
+    hour: datetime | None = None
+
+
+def _text(labels: tuple[str, ...]) -> str:
+    # As plain words, not as members of the enumerations they come from.
+    return json.dumps([str(label) for label in labels])
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def _insert(sums: dict[_Key, _Sum]) -> None:
+    if not sums:
+        return
+    hour = _hour(timezone.now())
+    Tally.objects.bulk_create(
+        Tally(
+            name=key.name,
+            labels=key.labels,
+            step=key.step,
+            amount=value.amount,
+            seconds=value.seconds,
+            connector_id=key.connector_id,
+            hour=hour,
+        )
+        for key, value in sums.items()
+    )
+
+
+def _merge_some() -> int:
+    with transaction.atomic():
+        locked = Tally.objects.select_for_update(skip_locked=True)
+        fresh = list(locked.filter(fresh=True).order_by("pk")[:MERGED_AT_ONCE])
+        if not fresh:
+            return 0
+        hourly = [row for row in fresh if row.connector_id is not None]
+        same_hours = Q(
+            connector_id__in={row.connector_id for row in hourly}, hour__in={row.hour for row in hourly}
+        )
+        merged = list(locked.filter(Q(hour=None) | same_hours, fresh=False))
+        sums: dict[_Key, _Sum] = defaultdict(_Sum)
+        for row in (*fresh, *merged):
+            for key in _keys(row):
+                sums[key].amount += row.amount
+                sums[key].seconds += row.seconds
+        Tally.objects.filter(pk__in=[row.pk for row in (*fresh, *merged)]).delete()
+        Tally.objects.bulk_create(
+            Tally(
+                name=key.name,
+                labels=key.labels,
+                step=key.step,
+                amount=value.amount,
+                seconds=value.seconds,
+                connector_id=key.connector_id,
+                hour=key.hour,
+                fresh=False,
+            )
+            for key, value in sums.items()
+        )
+    return len(fresh)
+
+
+def _keys(row: Tally) -> Iterator[_Key]:
+    """The sums that a row is part of."""
+    if row.fresh or row.hour is None:
+        yield _Key(row.name, row.labels, row.step)
+    if row.hour is not None and row.connector_id is not None:
+        yield _Key(row.name, row.labels, row.step, row.connector_id, row.hour)

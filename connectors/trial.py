@@ -1,0 +1,60 @@
+"""Trying a connector out: a question that sends nothing, then a real message, by the path of every other."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.utils import timezone
+
+from connectors.engine.send import send_now
+from connectors.message import Message, Severity, Status
+from connectors.models import Connector, Delivery, DeliveryStatus
+from connectors.outbox import Order, delivery_for
+
+# A trial is sent by whoever asked for it; a worker takes it only if that process dies before.
+_LEFT_ALONE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of it: the test message's delivery and, where it opened something, the one that closed it."""
+
+    delivery: Delivery
+    closing: Delivery | None = None
+
+
+def try_out(connector: Connector) -> Trial:
+    """Sends a test message now and closes what it opened; both are deliveries on record like any other.
+
+    Works for a connector that is disabled or paused, too. Nothing is tried a second time.
+    """
+    message = trial_message(connector)
+    delivery = _send(connector, message)
+    if delivery.status != DeliveryStatus.DELIVERED or not delivery.remote:
+        return Trial(delivery)
+    over = Message.from_json({**message.to_json(), "status": Status.RESOLVED.value})
+    return Trial(delivery, _send(connector, over))
+
+
+def trial_message(connector: Connector) -> Message:
+    """What a test says. It is an event of its own, so that it never touches a real one."""
+    name = uuid.uuid4().hex
+    return Message(
+        id=f"test-{name}",
+        key=f"kubegraf-test-{name}",
+        event_type="test",
+        title=f"Test of the connector “{connector.name}”",
+        severity=Severity.INFO,
+        timestamp=timezone.now(),
+        description="If you can read this, KubeGraf's messages arrive here. There is nothing to do.",
+        test=True,
+    )
+
+
+def _send(connector: Connector, message: Message) -> Delivery:
+    delivery = delivery_for(Order(connector, message, "test"))
+    delivery.next_attempt_at = timezone.now() + _LEFT_ALONE
+    delivery.save(force_insert=True)
+    return send_now(delivery)

@@ -1,0 +1,230 @@
+"""Events, clusters and event types, over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import mixins, serializers, status, viewsets
+from rest_framework.exceptions import NotFound
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from connectors.message import JSONDict, Severity, Status
+from connectors.rest import Api, StrictModelSerializer, StrictSerializer, Word
+from events import access, catalog, external
+from events.models import SEVERITIES, Cluster, Event, EventStatus
+
+
+class EventSerializer(serializers.ModelSerializer[Event]):
+    """Something that happened, in the words of the payload that connectors send."""
+
+    status = Word("EventStatus", EventStatus.choices)
+    severity = Word("Severity", SEVERITIES)
+    cluster = serializers.CharField(source="cluster_name")
+    timestamp = serializers.DateTimeField(source="occurred_at")
+    details = serializers.DictField()
+    recommendations = serializers.ListField(child=serializers.DictField())
+
+    class Meta:
+        model = Event
+        fields = (
+            "id", "key", "status", "event_type", "severity", "timestamp", "cluster", "namespace", "resource",
+            "title", "description", "details", "recommendations", "subject", "count", "source", "first_seen",
+            "last_seen", "resolved_at", "inhibited_by",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class RecommendationSerializer(StrictSerializer):
+    """What a person could do."""
+
+    action = serializers.CharField(max_length=1000)
+    command = serializers.CharField(max_length=4000, required=False, allow_blank=True)
+
+
+class ReportSerializer(StrictSerializer):
+    """An event from outside, in the payload format that connectors send."""
+
+    event_type = Word("EventTypeName", list(catalog.EVENT_TYPES))
+    title = serializers.CharField(max_length=500)
+    severity = Word("Severity", SEVERITIES, required=False)
+    timestamp = serializers.DateTimeField(required=False)
+    cluster = serializers.CharField(max_length=120, required=False, allow_blank=True)
+    namespace = serializers.CharField(max_length=253, required=False, allow_blank=True)
+    resource = serializers.CharField(max_length=320, required=False, allow_blank=True, help_text="Kind/name")
+    description = serializers.CharField(max_length=20_000, required=False, allow_blank=True)
+    details = serializers.DictField(required=False)
+    recommendations = serializers.ListField(child=RecommendationSerializer(), required=False, max_length=20)
+    status = Word("EventStatus", EventStatus.choices, required=False)
+    key = serializers.CharField(
+        max_length=255, required=False, help_text="Names the problem, so that it can be updated and resolved."
+    )
+
+    def report(self) -> external.ExternalReport:
+        """What was reported, once it has been checked."""
+        said = dict(self.validated_data)
+        words: JSONDict = {
+            name: kind(said.pop(name))
+            for name, kind in (("severity", Severity), ("status", Status))
+            if name in said
+        }
+        return external.ExternalReport(**said, **words)
+
+
+class EventFilters(filters.FilterSet):
+    """Which events to list."""
+
+    status = filters.MultipleChoiceFilter(choices=EventStatus.choices)
+    severity = filters.MultipleChoiceFilter(choices=SEVERITIES)
+    event_type = filters.MultipleChoiceFilter(choices=[(name, name) for name in catalog.EVENT_TYPES])
+    cluster = filters.CharFilter(field_name="cluster_name")
+    namespace = filters.CharFilter()
+    resource = filters.CharFilter()
+    since = filters.IsoDateTimeFilter(field_name="first_seen", lookup_expr="gte")
+    until = filters.IsoDateTimeFilter(field_name="first_seen", lookup_expr="lt")
+
+
+class EventViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
+    """What happened. Nobody edits it; programs may report what they see themselves."""
+
+    queryset = Event.objects.all()
+    serializer_class = EventSerializer
+    filterset_class = EventFilters
+    lookup_value_regex = r"[0-9a-fA-F-]{32,36}"
+
+    @extend_schema(
+        request=ReportSerializer, responses={201: EventSerializer, 200: EventSerializer}, filters=False
+    )
+    def create(self, request: Request) -> Response:
+        """Takes an event from outside: 201 for one that is so or happened, 200 for one that is over."""
+        serializer = ReportSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        try:
+            event = external.report(serializer.report())
+        except LookupError as error:
+            raise serializers.ValidationError({"key": [str(error)]}) from None
+        over = event.status == EventStatus.RESOLVED
+        return Response(EventSerializer(event).data, status.HTTP_200_OK if over else status.HTTP_201_CREATED)
+
+
+class ClusterSerializer(StrictModelSerializer):
+    """A cluster to watch, and how that goes. The kubeconfig is write-only."""
+
+    kubeconfig = serializers.CharField(
+        write_only=True, required=False, allow_blank=True, trim_whitespace=False,
+        help_text="With access “kubeconfig”. Left out, the stored one stays.",
+    )  # fmt: skip
+    kubeconfig_set = serializers.SerializerMethodField()
+    namespaces = serializers.ListField(child=serializers.CharField(max_length=253), required=False)
+    problems = serializers.DictField(read_only=True, help_text="What cannot be watched, and why.")
+
+    class Meta:
+        model = Cluster
+        fields = (
+            "id", "name", "enabled", "access", "context", "kubeconfig", "kubeconfig_set", "namespaces",
+            "state", "state_message", "problems", "connected_since", "last_change_at", "heartbeat_at",
+            "lag_seconds", "objects_known", "stream_restarts", "nodes_known", "nodes_not_ready", "created_at",
+        )  # fmt: skip
+        read_only_fields = (
+            "state", "state_message", "connected_since", "last_change_at", "heartbeat_at", "lag_seconds",
+            "objects_known", "stream_restarts", "nodes_known", "nodes_not_ready", "created_at",
+        )  # fmt: skip
+
+    def get_kubeconfig_set(self, cluster: Cluster) -> bool:
+        """Whether one is stored."""
+        return bool(cluster.kubeconfig)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Checks that what is said can be used to reach the cluster."""
+        now = self.instance or Cluster()
+        entered = attrs.get("kubeconfig")
+        problems = access.problems(
+            attrs.get("access", now.access),
+            attrs.get("context", now.context),
+            now.kubeconfig if entered is None else entered,
+            entered=bool(entered),
+        )
+        if problems:
+            raise serializers.ValidationError({name: [text] for name, text in problems.items()})
+        return attrs
+
+
+class ClusterFilters(filters.FilterSet):
+    """Which clusters to list."""
+
+    name = filters.CharFilter()
+    enabled = filters.BooleanFilter()
+
+
+class ClusterViewSet(viewsets.ModelViewSet[Any], Api):
+    """Clusters to watch."""
+
+    queryset = Cluster.objects.all()
+    serializer_class = ClusterSerializer
+    filterset_class = ClusterFilters
+
+
+class EventTypeSerializer(serializers.Serializer[Any]):
+    """A type of event, or a name for several."""
+
+    name = serializers.CharField()
+    category = serializers.CharField(help_text="The heading under which people find it; empty for an alias.")
+    severity = serializers.CharField(help_text="Unless the event says otherwise; empty for an alias.")
+    description = serializers.CharField()
+    momentary = serializers.BooleanField(help_text="It happens and is never resolved.")
+    stands_for = serializers.ListField(child=serializers.CharField(), help_text="Of an alias, its types.")
+
+
+def event_types() -> list[JSONDict]:
+    """Every name that a subscription may hold, with its meaning."""
+    types: list[JSONDict] = [
+        {
+            "name": event_type.name,
+            "category": event_type.category.value,
+            "severity": event_type.severity.value,
+            "description": event_type.description,
+            "momentary": event_type.momentary,
+            "stands_for": [],
+        }
+        for event_type in catalog.EVENT_TYPES.values()
+    ]
+    aliases = {name: sorted(types) for name, types in catalog.ALIASES.items()}
+    aliases[catalog.ALL] = sorted(catalog.EVENT_TYPES)
+    return types + [
+        {
+            "name": name,
+            "category": "",
+            "severity": "",
+            "description": "Every type, present and future."
+            if name == catalog.ALL
+            else f"Any of {', '.join(stands_for)}.",
+            "momentary": False,
+            "stands_for": stands_for,
+        }
+        for name, stands_for in aliases.items()
+    ]
+
+
+class EventTypeViewSet(viewsets.ViewSet):
+    """The types of event there are. For whoever is signed in: it is documentation."""
+
+    permission_classes = (IsAuthenticated,)
+    lookup_field = "name"
+
+    @extend_schema(responses=EventTypeSerializer(many=True))
+    def list(self, request: Request) -> Response:
+        """All of them, and the names for several."""
+        return Response(EventTypeSerializer(event_types(), many=True).data)
+
+    @extend_schema(
+        parameters=[OpenApiParameter("name", str, OpenApiParameter.PATH)], responses=EventTypeSerializer
+    )
+    def retrieve(self, request: Request, name: str) -> Response:
+        """One of them."""
+        for event_type in event_types():
+            if event_type["name"] == name:
+                return Response(EventTypeSerializer(event_type).data)
+        raise NotFound(f"There is no event type {name!r}.")

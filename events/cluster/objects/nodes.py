@@ -1,0 +1,45 @@
+"""Nodes, and what announces that one is about to go."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from events.cluster.objects.base import Condition, Object, Resource, Struct
+
+
+class Taint(Struct, frozen=True):
+    key: str = ""
+    value: str = ""
+    effect: str = ""
+
+
+REMOVAL_TAINTS = (
+    "ToBeDeletedByClusterAutoscaler",
+    "karpenter.sh/disrupted",
+    "karpenter.sh/disruption",  # before Karpenter 1.0
+    "cloud.google.com/impending-node-termination",
+    "aws-node-termination-handler/",
+)
+"""How the taints begin that announce a removal, each under the name its project documents."""
+
+
+class NodeSpec(Struct, frozen=True):
+    taints: tuple[Taint, ...] | None = None
+    unschedulable: bool = False
+
+
+class NodeStatus(Struct, frozen=True):
+    conditions: tuple[Condition, ...] | None = None
+
+
+class Node(Object, frozen=True):
+    resource: ClassVar[Resource] = Resource("", "v1", "nodes", "Node", namespaced=False)
+
+    spec: NodeSpec = NodeSpec()
+    status: NodeStatus = NodeStatus()
+
+    @property
+    def removal(self) -> str:
+        """The key of the taint by which something announces that it is about to remove the node, or ""."""
+        keys = (taint.key for taint in self.spec.taints or ())
+        return next((key for key in keys if key.startswith(REMOVAL_TAINTS)), "")

@@ -1,0 +1,92 @@
+"""A node was removed from the cluster: by an autoscaler, by its cloud, by hand, or nobody knows why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from connectors.message import JSONDict, Recommendation, Severity
+from events.cluster.objects import Node, Object
+from events.detection import Change, Detector, Finding, Options
+
+CAUSES = {
+    "ToBeDeletedByClusterAutoscaler": "cluster-autoscaler",
+    "karpenter.sh/disrupted": "karpenter",
+    "karpenter.sh/disruption": "karpenter",
+    "cloud.google.com/impending-node-termination": "spot",
+    "aws-node-termination-handler/spot-itn": "spot",
+    "aws-node-termination-handler/rebalance-recommendation": "spot",
+}
+"""Who removes a node, by the taint that announces it."""
+
+WORDS = {
+    "cluster-autoscaler": "The cluster autoscaler removed it, as it was not needed.",
+    "karpenter": "Karpenter removed it, to replace it or because it was not needed.",
+    "spot": "Its cloud took the machine back.",
+    "manual": "It had been cordoned before.",
+}
+
+
+class NodeScaledDown(Detector[Node, Options]):
+    """A node that is gone. Why is told by what was last seen of it, its taints above all.
+
+    One that was ready and about whose removal nothing was announced took its pods with it, undrained: that
+    is a failure rather than a scaling.
+    """
+
+    event_type = "node_scaled_down"
+    watches: ClassVar[tuple[type[Object], ...]] = (Node,)
+    options_class = Options
+
+    def remember(self, obj: Node) -> JSONDict:
+        """How the node is: who announced its removal, whether it is cordoned, and whether it is ready."""
+        ready = any(
+            condition.type == "Ready" and condition.status == "True"
+            for condition in obj.status.conditions or ()
+        )
+        return {"removal": obj.removal, "cordoned": obj.spec.unschedulable, "ready": ready}
+
+    def detect(self, change: Change[Node], options: Options) -> Iterator[Finding]:
+        if change.new is not None or change.before is None:
+            return
+        last = change.before
+        cause = _cause(last)
+        lost = bool(last.get("ready")) and not last.get("removal") and not last.get("cordoned")
+        yield Finding(
+            key=change.ref.uid,
+            title=f"Node {change.ref.name} was removed",
+            description=_description(last, cause),
+            severity=Severity.HIGH if lost else None,
+            details={
+                "node": change.ref.name,
+                "cause": cause,
+                "was_ready": bool(last.get("ready")),
+                "was_cordoned": bool(last.get("cordoned")),
+            }
+            | ({"taint": last["removal"]} if last.get("removal") else {}),
+            recommendations=(
+                Recommendation("See which nodes are left", "kubectl get nodes -o wide"),
+                Recommendation(
+                    "See which pods wait for a place",
+                    "kubectl get pods -A --field-selector=status.phase=Pending",
+                ),
+            ),
+        )
+
+
+def _cause(last: Mapping[str, Any]) -> str:
+    """`cluster-autoscaler`, `karpenter`, `spot`, `manual` or `unknown`."""
+    removal = last.get("removal")
+    if removal:  # whoever announces it cordons the node, too
+        return CAUSES.get(removal, "unknown")
+    return "manual" if last.get("cordoned") else "unknown"
+
+
+def _description(last: Mapping[str, Any], cause: str) -> str:
+    if cause in WORDS:
+        return WORDS[cause]
+    if last.get("removal"):
+        return f"It had been announced by the taint {last['removal']}."
+    if last.get("ready"):
+        return "It was ready, and nothing had announced it: its pods were not drained."
+    return "It was not ready when it was last seen."

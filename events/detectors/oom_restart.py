@@ -1,0 +1,84 @@
+"""A container was killed because it used more memory than it may, or than its node had."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import ClassVar
+
+from connectors.message import JSONDict, Recommendation, iso
+from events.cluster.objects import Object, Pod, Ref
+from events.detection import Change, Detector, Finding, Options
+
+
+class OomRestart(Detector[Pod, Options]):
+    """A container, or init container, whose end has the reason OOMKilled.
+
+    By the time it is seen the container may run again, so that both its state and its last state are read;
+    as both name the same run, it is one event. Exit code 137 alone says only that it was killed.
+    """
+
+    event_type = "pod_oom_restart"
+    watches: ClassVar[tuple[type[Object], ...]] = (Pod,)
+    options_class = Options
+    inhibited_by = ("node_unhealthy/Ready",)
+
+    def detect(self, change: Change[Pod], options: Options) -> Iterator[Finding]:
+        pod = change.new
+        if pod is None:
+            return
+        for container in pod.containers:
+            for ended in (container.last_state.terminated, container.state.terminated):
+                if ended is None or ended.reason != "OOMKilled":
+                    continue
+                since = container.when_ended(ended)
+                if since is None:  # without a date it could be from long before anyone watched
+                    continue
+                facts = pod.facts(container, ended) | {"finished_at": iso(since)}
+                yield Finding(
+                    key=pod.occurrence(container, ended),
+                    subject=pod.workload,
+                    rests_on=pod.rests_on,
+                    title=f"Pod {pod.metadata.name} ran out of memory",
+                    description=_description(container.name, facts),
+                    since=since,
+                    details=facts,
+                    recommendations=_recommendations(change.ref, pod.workload, facts),
+                )
+
+
+def _description(container: str, facts: JSONDict) -> str:
+    if "memory_limit" in facts:
+        return f"Container {container} was killed at its memory limit of {facts['memory_limit']}."
+    return f"Container {container} has no memory limit and was killed when its node or pod had none left."
+
+
+def _recommendations(pod: Ref, workload: Ref, facts: JSONDict) -> tuple[Recommendation, ...]:
+    container: str = facts.get("container", "")
+    advice = [
+        Recommendation(
+            "Check what the container logged before it was killed",
+            pod.kubectl("logs", "-c", container, "--previous", "--tail=100"),
+        ),
+        Recommendation("See how much memory it uses now", pod.kubectl("top", "--containers")),
+    ]
+    twice = _twice(facts.get("memory_limit", ""))
+    if twice and workload.kind in ("Deployment", "StatefulSet", "DaemonSet"):
+        advice.append(
+            Recommendation(
+                f"If it needs the memory, raise the limit, to {twice} say",
+                workload.kubectl("set resources", "-c", container, f"--limits=memory={twice}"),
+            )
+        )
+    if "memory_limit" not in facts and "node" in facts:
+        node = Ref("Node", facts["node"])
+        advice.append(
+            Recommendation("See what else uses the node's memory, and set limits", node.kubectl("describe"))
+        )
+    return tuple(advice)
+
+
+def _twice(quantity: str) -> str:
+    """Twice a whole quantity of memory, `512Mi` for `256Mi`; "" of one that is written in another way."""
+    match = re.fullmatch(r"(\d{1,18})([kMGTPE]i?|Ki)?", quantity)
+    return f"{2 * int(match[1])}{match[2] or ''}" if match else ""

@@ -1,0 +1,61 @@
+"""Events as findings tell of them, before they are written."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from events import catalog
+from events.cluster.objects import Ref
+from events.models import Cluster, Event, EventStatus
+from events.record import fingerprint
+from events.tracking import ProblemKey, Sighting
+
+SOURCE = "watch"
+
+
+def draft(
+    cluster: Cluster,
+    event_type: str,
+    sighting: Sighting,
+    at: datetime,
+    routing: dict[str, str],
+    count: int = 1,
+) -> Event:
+    """The event, not saved, of a finding that `count` objects share."""
+    ref, finding = sighting.ref, sighting.finding
+    subject = finding.subject or ref
+    return Event(
+        fingerprint=name_of(cluster, event_type, subject, finding.key),
+        status=EventStatus.FIRING,
+        event_type=event_type,
+        severity=(finding.severity or catalog.EVENT_TYPES[event_type].severity).value,
+        source=SOURCE,
+        cluster=cluster,
+        cluster_name=cluster.name,
+        namespace=ref.namespace,
+        resource=ref.resource,
+        subject=subject.resource,
+        key=finding.key,
+        title=finding.title,
+        description=finding.description,
+        details=finding.details,
+        recommendations=[
+            {"action": item.action, "command": item.command} for item in finding.recommendations
+        ],
+        routing=routing,
+        count=count,
+        occurred_at=finding.since or at,
+        first_seen=at,
+        last_seen=at,
+    )
+
+
+def name_of(cluster: Cluster, event_type: str, subject: Ref, key: str) -> str:
+    """The fingerprint of a problem, or of an occurrence, in a cluster."""
+    return fingerprint(str(cluster.pk), event_type, subject.namespace, subject.resource, key)
+
+
+def problem_of(event: Event) -> ProblemKey:
+    """The problem that an event of the watch tells of."""
+    # A subject lies in the namespace of the objects it is found on.
+    return ProblemKey(event.event_type, event.namespace, event.subject, event.key)

@@ -1,0 +1,182 @@
+"""Writes events: what opened, changed, ended or merely occurred, with its deliveries, in one transaction.
+
+Whoever finds something out, the watch or a caller of the API, comes through here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import transaction
+
+from connectors import bulk, tally
+from connectors.message import Severity
+from events.excerpt import ADDED
+from events.models import Event, EventStatus
+from events.route import Turn, route
+
+logger = logging.getLogger(__name__)
+
+OPEN = (EventStatus.FIRING, EventStatus.OCCURRED)
+TITLE_LIMIT = 500
+
+EVENTS = "events"
+"""The tally of events that have opened or occurred. Labels: event type, severity."""
+
+
+def fingerprint(*parts: str) -> str:
+    """The name of a problem, made of what tells it from every other: cluster, type, subject, key."""
+    return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an open event has become."""
+
+    event_id: uuid.UUID
+    at: datetime
+    title: str
+    description: str
+    severity: Severity
+    details: dict[str, object]
+    recommendations: list[dict[str, str]]
+    count: int
+    grows_by: str = ""  # the detail that lists what it consists of
+
+    def is_worse_than(self, event: Event) -> bool:
+        """Whether those who know of the event should hear of this: it is more severe, or more of it."""
+        if self.severity.rank > Severity(event.severity).rank:
+            return True
+        if not self.grows_by:
+            return False
+        listed, before = self.details.get(self.grows_by, ()), event.details.get(self.grows_by, ())
+        return isinstance(listed, list | tuple) and not set(listed) <= set(before)
+
+
+@dataclass(slots=True)
+class Batch:
+    """What is to be written together. An event in `new` is firing or has occurred."""
+
+    new: list[Event] = field(default_factory=list)
+    changed: list[Change] = field(default_factory=list)
+    resolved: list[tuple[uuid.UUID, datetime]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.new or self.changed or self.resolved)
+
+
+def write(batch: Batch) -> dict[uuid.UUID, uuid.UUID]:
+    """Writes the batch and its deliveries in one transaction (the caller's, where there is one).
+
+    An event whose fingerprint is already on record as open is not written again, whoever wrote it, and nobody
+    is told twice: the answer maps the ids of such to the ids of those on record.
+    """
+    with transaction.atomic():
+        adopted = _insert_in_order(batch.new)
+        opened = [event for event in batch.new if event.pk not in adopted]
+        tally.add(EVENTS, ((event.event_type, event.severity) for event in opened))
+        changes = {adopted.get(change.event_id, change.event_id): change for change in batch.changed}
+        ends = {adopted.get(event_id, event_id): at for event_id, at in batch.resolved}
+        worsened = _change(changes)
+        resolved = _resolve(ends)
+        opened += _released(resolved)
+        route(
+            [(event, Turn.OPENED) for event in opened]
+            + [(event, Turn.WORSENED) for event in worsened]
+            + [(event, Turn.RESOLVED) for event in resolved]
+        )
+    for event in opened:
+        logger.info(
+            "%s %s: %s (%s)",
+            event.event_type,
+            event.status,
+            event.title,
+            event.severity,
+            extra={"event": event.pk, "cluster": event.cluster_name},
+        )
+    for event in resolved:
+        logger.info(
+            "%s resolved: %s",
+            event.event_type,
+            event.title,
+            extra={"event": event.pk, "cluster": event.cluster_name},
+        )
+    return adopted
+
+
+def _insert_in_order(events: Sequence[Event]) -> dict[uuid.UUID, uuid.UUID]:
+    """Inserts what inhibits before what is inhibited by it, so that each names what is on record."""
+    adopted: dict[uuid.UUID, uuid.UUID] = {}
+    told = [event for event in events if event.inhibited_by_id is None]
+    firing = [event for event in events if event.inhibited_by_id and event.status == EventStatus.FIRING]
+    occurred = [event for event in events if event.inhibited_by_id and event.status == EventStatus.OCCURRED]
+    for group in (told, firing, occurred):
+        for event in group:
+            if event.inhibited_by_id is not None:
+                event.inhibited_by_id = adopted.get(event.inhibited_by_id, event.inhibited_by_id)
+        adopted |= _insert(group)
+    return adopted
+
+
+def _insert(events: Sequence[Event]) -> dict[uuid.UUID, uuid.UUID]:
+    """Inserts what is not on record yet; for the others, the id given to the id on record."""
+    if not events:
+        return {}
+    for event in events:
+        event.title = event.title[:TITLE_LIMIT]
+    new = bulk.insert_new(events)
+    known = [event for event in events if event.pk not in new]
+    on_record = dict(
+        Event.objects.filter(
+            fingerprint__in={event.fingerprint for event in known}, status__in=OPEN
+        ).values_list("fingerprint", "pk")
+    )
+    return {event.pk: on_record[event.fingerprint] for event in known}
+
+
+def _change(changes: dict[uuid.UUID, Change]) -> list[Event]:
+    """Updates open events; returns those that have become worse."""
+    events = Event.objects.select_for_update().filter(pk__in=changes, status=EventStatus.FIRING)
+    worsened, touched = [], []
+    for event in events:
+        change = changes[event.pk]
+        if change.is_worse_than(event):
+            event.muted = ""  # what is new about it is no old news
+            worsened.append(event)
+        event.title, event.description = change.title[:TITLE_LIMIT], change.description
+        kept = {name: event.details[name] for name in ADDED if name in event.details}
+        event.severity, event.details = change.severity.value, kept | change.details
+        event.recommendations, event.count, event.last_seen = change.recommendations, change.count, change.at
+        touched.append(event)
+    Event.objects.bulk_update(
+        touched,
+        ("title", "description", "severity", "details", "recommendations", "count", "last_seen", "muted"),
+        batch_size=200,
+    )
+    return worsened
+
+
+def _resolve(ends: dict[uuid.UUID, datetime]) -> list[Event]:
+    """Resolves open events; returns them."""
+    events = list(Event.objects.select_for_update().filter(pk__in=ends, status=EventStatus.FIRING))
+    for event in events:
+        event.status, event.resolved_at = EventStatus.RESOLVED, ends[event.pk]
+    Event.objects.bulk_update(events, ("status", "resolved_at"), batch_size=200)
+    return events
+
+
+def _released(resolved: Sequence[Event]) -> list[Event]:
+    """What is still open of that which the resolved events inhibited; nothing does any more."""
+    if not resolved:
+        return []
+    ids = {event.pk for event in resolved}
+    released = list(Event.objects.select_for_update().filter(inhibited_by__in=ids, status=EventStatus.FIRING))
+    Event.objects.filter(pk__in=[event.pk for event in released]).update(inhibited_by=None)
+    for event in released:
+        event.inhibited_by = None
+    return released

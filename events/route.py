@@ -1,0 +1,86 @@
+"""From events to deliveries: matches them with the subscriptions and writes the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+
+from connectors.message import Status
+from connectors.models import Connector, Delivery
+from connectors.outbox import Order, enqueue
+from events import rules
+from events.models import Event, Subscription
+from events.render import facts_of, message_for
+
+ORIGIN = "subscription:"
+
+
+class Turn(Enum):
+    """What an event has come to."""
+
+    OPENED = "opened"
+    WORSENED = "worsened"
+    RESOLVED = "resolved"
+
+
+def route(turns: Sequence[tuple[Event, Turn]]) -> list[Delivery]:
+    """Writes the deliveries that these turns call for, in the caller's transaction; returns them.
+
+    A new event goes to whoever subscribes to it, and so does one that has become worse: those who know of it
+    get an update. A resolved one goes to those who were told of it, whatever the subscriptions say by now,
+    for an incident that was opened must be closed. Nobody is told of an event that another one inhibits, and
+    a connector that fails is not told of that.
+    """
+    told = [(event, turn) for event, turn in turns if event.inhibited_by_id is None and not event.muted]
+    if not told:
+        return []
+    # Without the secrets: what is only to be named need not be decrypted.
+    known = Connector.objects.filter(enabled=True).only("name", "provider", "deliver_brief")
+    connectors = {connector.pk: connector for connector in known}
+    orders: list[Order] = []
+    openings = [event for event, turn in told if turn is not Turn.RESOLVED]
+    if openings:
+        book = rules.current()
+        for event in openings:
+            message = message_for(event)
+            orders += [
+                Order(connectors[rule.connector_id], message, f"{ORIGIN}{rule.subscription_id}")
+                for rule in book.wanting(facts_of(event))
+                if rule.connector_id in connectors and not _is_about(event, rule.connector_id)
+            ]
+    orders += _resolutions([event for event, turn in told if turn is Turn.RESOLVED], connectors)
+    return enqueue(orders)
+
+
+def _resolutions(events: Sequence[Event], connectors: dict[int, Connector]) -> list[Order]:
+    """The good news, for each connector through which the bad news went."""
+    if not events:
+        return []
+    by_id = {str(event.pk): event for event in events}
+    sent = (
+        Delivery.objects.filter(message_id__in=by_id, connector_id__in=connectors)
+        .order_by("id")
+        .values_list("connector_id", "message_id", "origin")
+    )
+    origins: dict[tuple[int, str], str] = {}
+    for connector_id, message_id, origin in sent:
+        if connector_id is not None:
+            origins.setdefault((connector_id, message_id), origin)
+    quiet = _quiet(set(origins.values()))
+    return [
+        Order(connectors[connector_id], message_for(by_id[message_id], Status.RESOLVED), origin)
+        for (connector_id, message_id), origin in origins.items()
+        if origin not in quiet
+    ]
+
+
+def _is_about(event: Event, connector_id: int) -> bool:
+    """Whether the event is that this connector fails: of that it cannot tell itself."""
+    return event.event_type == "connector_failing" and event.details.get("connector_id") == connector_id
+
+
+def _quiet(origins: set[str]) -> set[str]:
+    """Those of the subscriptions that do not want to be told when it is over."""
+    numbers = [int(number) for origin in origins if (number := origin.removeprefix(ORIGIN)).isdigit()]
+    silent = Subscription.objects.filter(pk__in=numbers, send_resolved=False).values_list("pk", flat=True)
+    return {f"{ORIGIN}{number}" for number in silent}

@@ -1,0 +1,19 @@
+"""What Celery runs for events: shells around the functions that do it."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from events import cluster_health, connector_health
+
+
+@shared_task(name="events.tasks.report_connectors")
+def report_connectors() -> None:
+    """Has the events on record say which connectors fail now."""
+    connector_health.report()
+
+
+@shared_task(name="events.tasks.check_clusters")
+def check_clusters() -> None:
+    """Has the events on record say which clusters do not work as a whole now."""
+    cluster_health.report()

@@ -1,0 +1,233 @@
+"""Compares what detectors find with what is open, and decides what that makes of it. Pure.
+
+The tracker of a cluster knows, of each problem (type, subject, key), which objects have it. It answers
+every observation with decisions: open this, update that, resolve the other. It keeps no clock: time comes in.
+It may be told the same thing any number of times; only what is new leads to a decision.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from connectors.ids import uuid7
+from events.cluster.objects import Ref
+from events.detection import Finding, Options
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemKey:
+    """Which problem of a cluster: a type of event, whom it belongs to, and which trouble of theirs."""
+
+    event_type: str
+    namespace: str
+    subject: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A finding, and the object it was found on."""
+
+    ref: Ref
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A problem has come up and has held long enough. The event to be written gets this id."""
+
+    problem: ProblemKey
+    event_id: uuid.UUID
+    sighting: Sighting
+    count: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """An open problem is not what it was: it concerns more or fewer objects, or says something else."""
+
+    problem: ProblemKey
+    event_id: uuid.UUID
+    sighting: Sighting
+    count: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """A problem has been over for long enough."""
+
+    problem: ProblemKey
+    event_id: uuid.UUID
+    at: datetime
+
+
+Decision: TypeAlias = Open | Update | Resolve
+
+
+@dataclass(slots=True)
+class _Problem:
+    """What is known of one problem. It waits to be opened, is open, or waits to be resolved."""
+
+    options: Options
+    event_id: uuid.UUID | None = None  # None: not open
+    sightings: dict[str, Sighting] = field(default_factory=dict)  # by the object's uid
+    since: datetime | None = None  # waiting to be opened: since when it is so
+    over_since: datetime | None = None  # waiting to be resolved: since when it is over
+    unconfirmed: bool = False  # read from the database; its objects have not been seen yet
+
+    @property
+    def latest(self) -> Sighting:
+        return next(reversed(self.sightings.values()))
+
+
+class Tracker:
+    """The problems of one cluster, open ones and those that wait to be opened or resolved."""
+
+    def __init__(self, already_open: Iterable[tuple[ProblemKey, uuid.UUID, Options]] = ()) -> None:
+        self._problems: dict[ProblemKey, _Problem] = {}
+        self._of_object: dict[tuple[str, str], dict[ProblemKey, Ref]] = {}
+        self._of_subject: dict[tuple[str, str, str], set[ProblemKey]] = {}
+        self._waiting: set[ProblemKey] = set()
+        for problem, event_id, options in already_open:
+            self._add(problem, _Problem(options, event_id, unconfirmed=True))
+
+    def open_event(self, event_type: str, subject: Ref, key: str = "") -> uuid.UUID | None:
+        """The open event of that type and subject (and key, if one is given); None if there is none."""
+        for problem in self._of_subject.get((event_type, subject.namespace, subject.resource), ()):
+            event_id = self._problems[problem].event_id
+            if event_id is not None and key in ("", problem.key):
+                return event_id
+        return None
+
+    def adopt(self, problem: ProblemKey, event_id: uuid.UUID) -> None:
+        """The problem was already on record under this id, by someone else's hand."""
+        if problem in self._problems:
+            self._problems[problem].event_id = event_id
+
+    def observe(
+        self, event_type: str, ref: Ref, findings: Iterable[Finding], options: Options, at: datetime
+    ) -> list[Decision]:
+        """What a detector finds on an object now: everything it finds, or nothing when all is well."""
+        found = {_problem_of(event_type, ref, finding): finding for finding in findings}
+        had = self._of_object.get((event_type, ref.uid), {})
+        decisions: list[Decision] = []
+        for problem, finding in found.items():
+            decisions += self._has(problem, Sighting(ref, finding), options, at)
+        for problem in had.keys() - found.keys():
+            decisions += self._has_not(problem, ref.uid, at, gone=False)
+        self._note(event_type, ref, found)
+        return decisions
+
+    def gone(self, event_type: str, ref: Ref, at: datetime, *, lingering: bool = False) -> list[Decision]:
+        """The object is no more: whatever it alone had is over at once, or with `lingering` as ever."""
+        decisions: list[Decision] = []
+        for problem in list(self._of_object.get((event_type, ref.uid), ())):
+            decisions += self._has_not(problem, ref.uid, at, gone=not lingering)
+        self._note(event_type, ref, {})
+        return decisions
+
+    def objects(self, event_type: str) -> list[Ref]:
+        """The objects that have a problem of that type."""
+        return [
+            next(iter(problems.values()))
+            for (kind, _), problems in self._of_object.items()
+            if kind == event_type
+        ]
+
+    def confirm(self, event_type: str, at: datetime) -> None:
+        """Every object that could have a problem of that type has been seen.
+
+        What was open before and was not found on any of them begins to be over.
+        """
+        for problem, state in self._problems.items():
+            if state.unconfirmed and problem.event_type == event_type:
+                state.unconfirmed = False
+                if not state.sightings:
+                    state.over_since = at
+                    self._waiting.add(problem)
+
+    def tick(self, now: datetime) -> list[Decision]:
+        """What has waited long enough by now."""
+        decisions: list[Decision] = []
+        for problem in list(self._waiting):
+            decisions += self._settle(problem, now)
+        return decisions
+
+    def _has(self, problem: ProblemKey, sighting: Sighting, options: Options, at: datetime) -> list[Decision]:
+        state = self._problems.get(problem)
+        if state is None:
+            state = self._add(problem, _Problem(options))
+        known = state.sightings.pop(sighting.ref.uid, None)  # so that the latest comes last
+        state.sightings[sighting.ref.uid] = sighting
+        state.over_since, state.unconfirmed = None, False
+        if state.event_id is None:
+            begun = min(sighting.finding.since or at, at)
+            state.since = begun if state.since is None else min(state.since, begun)
+            self._waiting.add(problem)
+            return self._settle(problem, at)
+        self._waiting.discard(problem)
+        if known is not None and known.finding == sighting.finding:
+            return []
+        return [Update(problem, state.event_id, sighting, len(state.sightings), at)]
+
+    def _has_not(self, problem: ProblemKey, uid: str, at: datetime, *, gone: bool) -> list[Decision]:
+        state = self._problems[problem]
+        state.sightings.pop(uid, None)
+        if state.sightings:
+            if state.event_id is None:
+                return []
+            return [Update(problem, state.event_id, state.latest, len(state.sightings), at)]
+        if state.event_id is None:
+            self._forget(problem)
+            return []
+        state.over_since = at - timedelta(seconds=state.options.clear_after) if gone else at
+        self._waiting.add(problem)
+        return self._settle(problem, at)
+
+    def _settle(self, problem: ProblemKey, now: datetime) -> list[Decision]:
+        """Opens or resolves a waiting problem if its time has come."""
+        state = self._problems[problem]
+        if state.event_id is None and state.since is not None:
+            if now - state.since < timedelta(seconds=state.options.for_seconds):
+                return []
+            self._waiting.discard(problem)
+            state.event_id = uuid7()
+            return [Open(problem, state.event_id, state.latest, len(state.sightings), now)]
+        if state.event_id is not None and state.over_since is not None:
+            if now - state.over_since < timedelta(seconds=state.options.clear_after):
+                return []
+            self._forget(problem)
+            return [Resolve(problem, state.event_id, now)]
+        return []
+
+    def _add(self, problem: ProblemKey, state: _Problem) -> _Problem:
+        self._problems[problem] = state
+        subject = (problem.event_type, problem.namespace, problem.subject)
+        self._of_subject.setdefault(subject, set()).add(problem)
+        return state
+
+    def _forget(self, problem: ProblemKey) -> None:
+        self._waiting.discard(problem)
+        del self._problems[problem]
+        subject = (problem.event_type, problem.namespace, problem.subject)
+        self._of_subject[subject].discard(problem)
+        if not self._of_subject[subject]:
+            del self._of_subject[subject]
+
+    def _note(self, event_type: str, ref: Ref, found: Mapping[ProblemKey, Finding]) -> None:
+        """Keeps which problems an object has; those without any take no room."""
+        if found:
+            self._of_object[event_type, ref.uid] = dict.fromkeys(found, ref)
+        else:
+            self._of_object.pop((event_type, ref.uid), None)
+
+
+def _problem_of(event_type: str, ref: Ref, finding: Finding) -> ProblemKey:
+    subject = finding.subject or ref
+    return ProblemKey(event_type, subject.namespace, subject.resource, finding.key)

@@ -1,0 +1,20 @@
+"""The API's collections under one roof: /api/v1/."""
+
+from __future__ import annotations
+
+from rest_framework.routers import DefaultRouter
+
+from connectors.api import ProviderViewSet
+from connectors.delivery_api import DeliveryViewSet
+from events.api import ClusterViewSet, EventTypeViewSet, EventViewSet
+from events.subscription_api import ConnectorViewSet, SubscriptionViewSet
+
+router = DefaultRouter()
+router.include_format_suffixes = False  # JSON is all there is
+router.register("connectors", ConnectorViewSet, "connector")
+router.register("subscriptions", SubscriptionViewSet, "subscription")
+router.register("events", EventViewSet, "event")
+router.register("deliveries", DeliveryViewSet, "delivery")
+router.register("clusters", ClusterViewSet, "cluster")
+router.register("event-types", EventTypeViewSet, "event-type")
+router.register("providers", ProviderViewSet, "provider")

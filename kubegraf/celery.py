@@ -1,0 +1,48 @@
+"""The Celery application: `celery -A kubegraf worker` and `celery -A kubegraf beat`."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import kombu
+from celery import Celery
+from celery.app.amqp import AMQP
+
+from kubegraf.liveness import Liveness
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kubegraf.settings")
+
+RECONNECT_SECONDS = 1.0
+
+
+class Connection(kombu.Connection):
+    """A connection to the broker that a worker or beat, having lost it, tries to open again every second.
+
+    By itself Celery waits longer after each failure, up to half a minute, in which the broker may have been
+    back for long.
+    """
+
+    def ensure_connection(self, *args: Any, **options: Any) -> Any:
+        """Open it; for how long that is tried is said by the caller."""
+        steady = {"interval_start": RECONNECT_SECONDS, "interval_step": 0, "interval_max": RECONNECT_SECONDS}
+        return super().ensure_connection(*args, **{**steady, **options})
+
+    def maybe_close_channel(self, channel: Any) -> None:
+        """Close a channel, unless its transport has been let go already, as it is once the broker is lost.
+
+        The channel would still want to hand back what it had taken, and without a transport that ends in an
+        error which ends the worker (kombu 5.7). Nothing is lost with it: the sweeper asks for it again.
+        """
+        if getattr(channel.connection, "client", None) is not None:
+            super().maybe_close_channel(channel)
+
+
+class _Messaging(AMQP):
+    Connection = Connection
+
+
+app = Celery("kubegraf", amqp=_Messaging)
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+app.steps["consumer"].add(Liveness)

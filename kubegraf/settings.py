@@ -1,0 +1,260 @@
+"""All settings, from the environment. `docs/configuration.md` has a line for each variable read here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django_stubs_ext
+from celery.schedules import crontab
+from django.core.exceptions import ImproperlyConfigured
+
+from connectors.engine.retry import SCHEDULE
+from kubegraf import logs
+from kubegraf.env import BASE_DIR, data_dir, database_url, env, key, redis_url
+
+# Lets classes such as ModelAdmin[Connector] say at run time, too, what they are about.
+django_stubs_ext.monkeypatch()
+
+DATA_DIR = data_dir()
+DEBUG = env.bool("KUBEGRAF_DEBUG", default=False)
+
+SECRET_KEY = key("SECRET_KEY", "secret_key")
+if not SECRET_KEY:
+    raise ImproperlyConfigured(
+        "SECRET_KEY is not set. `make run` generates one under var/; in production set SECRET_KEY"
+        " (or SECRET_KEY_FILE) to a long random string."
+    )
+
+# The first key encrypts, every key decrypts: to rotate, put the new one in front.
+FIELD_ENCRYPTION_KEY = [
+    part.strip() for part in key("FIELD_ENCRYPTION_KEY", "field_encryption_key").split(",") if part.strip()
+]
+if not FIELD_ENCRYPTION_KEY:
+    raise ImproperlyConfigured(
+        "FIELD_ENCRYPTION_KEY is not set. `make run` generates one under var/; in production set"
+        " FIELD_ENCRYPTION_KEY (or FIELD_ENCRYPTION_KEY_FILE) to the output of: python -c"
+        ' "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+    )
+
+PUBLIC_URL: str = env.str("KUBEGRAF_PUBLIC_URL", default="http://127.0.0.1:8000").rstrip("/")
+ALLOWED_HOSTS: list[str] = env.list("KUBEGRAF_ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "django_filters",
+    "drf_spectacular",
+    "connectors",
+    "events",
+    "kubegraf",
+]
+
+MIDDLEWARE = [
+    "kubegraf.health.HealthMiddleware",
+    "kubegraf.metrics.MetricsMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "kubegraf.urls"
+WSGI_APPLICATION = "kubegraf.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Database -------------------------------------------------------------------------------------------
+
+DATABASE: dict[str, Any] = env.db_url_config(database_url())
+if DATABASE["ENGINE"] == "django.db.backends.sqlite3":
+    # Readers never wait for the writer (WAL); a writer takes its lock at once rather than failing
+    # half-way through a transaction (IMMEDIATE), and waits for another writer instead of giving up.
+    DATABASE["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=20000;",
+    }
+else:
+    DATABASE["CONN_MAX_AGE"] = 60
+    DATABASE["CONN_HEALTH_CHECKS"] = True
+DATABASES = {"default": DATABASE}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Celery ---------------------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = redis_url()
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CONCURRENCY = env.int("KUBEGRAF_WORKER_THREADS", default=16)
+CELERY_WORKER_POOL = "threads"
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Rows are the queue, so a lost or late task costs nothing but a sweep; publishing gives up soon for the
+# same reason: whoever commits an event must not wait for a broker that is away.
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 300,
+    "unacked_restore_interval": 5,
+    "unacked_restore_throttle": 1,
+    "socket_connect_timeout": 2,
+    "socket_timeout": 10,
+    "max_retries": 0,
+}
+CELERY_TASK_PUBLISH_RETRY = False
+# A worker or beat, on the other hand, waits for its broker as long as it takes.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BEAT_SCHEDULER = "kubegraf.liveness:Scheduler"
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "connectors.tasks.sweep", "schedule": 2.0, "options": {"expires": 10}},
+    "merge_tallies": {"task": "kubegraf.tasks.merge_tallies", "schedule": 15.0, "options": {"expires": 15}},
+    "report_connectors": {
+        "task": "events.tasks.report_connectors",
+        "schedule": 5.0,
+        "options": {"expires": 10},
+    },
+    "check_clusters": {"task": "events.tasks.check_clusters", "schedule": 15.0, "options": {"expires": 15}},
+    # By the clock rather than by an interval, which a beat that is restarted would count anew.
+    "prune": {"task": "kubegraf.tasks.prune", "schedule": crontab(minute="17", hour="3")},
+}
+
+# --- Who may come in ------------------------------------------------------------------------------------
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.DjangoModelPermissions"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.LimitOffsetPagination",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "PAGE_SIZE": 50,
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "KubeGraf",
+    "DESCRIPTION": "Connectors, subscriptions, events and deliveries.",
+    "VERSION": "1",
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+# Transport security follows the address people use.
+if PUBLIC_URL.startswith("https://"):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = True
+    SECURE_HSTS_SECONDS = 31_536_000
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+SESSION_COOKIE_HTTPONLY = True
+X_FRAME_OPTIONS = "DENY"
+
+# --- Outgoing connections -------------------------------------------------------------------------------
+
+ALLOW_HTTP = env.bool("KUBEGRAF_ALLOW_HTTP", default=False)
+EGRESS_ALLOW: list[str] = env.list("KUBEGRAF_EGRESS_ALLOW", default=[])
+# What performs outgoing HTTP: "curl" or "requests"; empty for the faster one that is installed.
+HTTP_DRIVER: str = env.str("KUBEGRAF_HTTP_DRIVER", default="")
+if HTTP_DRIVER not in ("", "curl", "requests"):
+    raise ImproperlyConfigured(f"KUBEGRAF_HTTP_DRIVER is {HTTP_DRIVER!r}; it can be curl or requests.")
+# Seconds to wait after the first, second, … failed attempt at a delivery, before it counts as failed.
+RETRY_SCHEDULE: list[float] = env.list("KUBEGRAF_RETRY_SCHEDULE", cast=float, default=SCHEDULE)
+# Seconds after which a delivery that a worker has taken, and not finished, is taken by another. Were it
+# shorter than a conversation may last (45 s), a slow receiver would be told again what it is being told.
+LEASE_SECONDS = env.float("KUBEGRAF_LEASE_SECONDS", default=60.0)
+
+# --- How long the record is kept, and who may measure --------------------------------------------------
+
+# Days. Open events and unsettled deliveries are kept however old they are.
+KEEP_DAYS = env.int("KUBEGRAF_KEEP_DAYS", default=90)
+if KEEP_DAYS < 1:
+    raise ImproperlyConfigured(f"KUBEGRAF_KEEP_DAYS is {KEEP_DAYS}; it must be 1 or more.")
+METRICS_TOKEN: str = env.str("KUBEGRAF_METRICS_TOKEN", default="").strip()
+
+# --- Watching and detection -----------------------------------------------------------------------------
+
+# Where watchers agree on who watches a cluster. What a watcher does is write to the database, so the database
+# is asked, too; and not every cluster may be written to.
+WATCH_LEASE: str = env.str("KUBEGRAF_LEASE", default="database")
+if WATCH_LEASE not in ("database", "kubernetes", "none"):
+    raise ImproperlyConfigured(f"KUBEGRAF_LEASE is {WATCH_LEASE!r}; it can be database, kubernetes or none.")
+
+# {"pod_crash_loop": {"clear_after": 60}}: a detector's options, by event type.
+DETECTOR_OPTIONS: dict[str, dict[str, Any]] = env.json("KUBEGRAF_DETECTORS", default={})
+
+# --- Words, time, files ---------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+LOG_FORMAT = logs.chosen(env.str("KUBEGRAF_LOG_FORMAT", default="line"))
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "json": {"()": "kubegraf.logs.JSONFormatter"},
+    },
+    "filters": {"secrets": {"()": "connectors.secrets.RedactingFilter"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["secrets"]},
+    },
+    "root": {"handlers": ["stderr"], "level": env.str("KUBEGRAF_LOG_LEVEL", default="INFO")},
+    "loggers": {
+        # Their DEBUG lines hold whole addresses, and a Slack address is a secret.
+        "urllib3": {"level": "INFO"},
+        "requests": {"level": "INFO"},
+        "kubernetes": {"level": "INFO"},
+        # A line for every task and every beat would bury the lines that say what happened.
+        "celery.beat": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+    },
+}
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False

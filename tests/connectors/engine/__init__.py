@@ -1,0 +1,3 @@
+"""Tests of `connectors.engine`."""
+
+from __future__ import annotations

@@ -1,0 +1,343 @@
+"""The admin's pages of connectors and deliveries, driven as a browser drives them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from connectors import registry, setup
+from connectors.models import Attempt, Connector, Delivery, DeliveryStatus, Outcome
+from connectors.outbox import Order, delivery_for
+from tests.making import make_connector, make_message
+from tests.receiver import Receiver
+
+pytestmark = pytest.mark.django_db
+
+URL = "https://hooks.example.com/whole-address-is-secret"
+HUSH = "hush-hush-4711"
+NO_INLINES = {
+    "subscriptions-TOTAL_FORMS": "0",
+    "subscriptions-INITIAL_FORMS": "0",
+}
+ADD = reverse("admin:connectors_connector_add")
+LIST = reverse("admin:connectors_connector_changelist")
+DELIVERIES = reverse("admin:connectors_delivery_changelist")
+
+
+@pytest.fixture
+def loopback(settings: Any) -> None:
+    """Lets connectors reach the receivers of a test."""
+    settings.ALLOW_HTTP = True
+    settings.EGRESS_ALLOW = ["127.0.0.0/8"]
+
+
+def page_of(connector: Connector, name: str = "change") -> str:
+    """The address of one of a connector's pages."""
+    return reverse(f"admin:connectors_connector_{name}", args=(connector.pk,))
+
+
+def make_delivery(connector: Connector, **more: Any) -> Delivery:
+    """A delivery on record."""
+    delivery = delivery_for(Order(connector, make_message(), "subscription:1"))
+    for name, value in more.items():
+        setattr(delivery, name, value)
+    delivery.save(force_insert=True)
+    return delivery
+
+
+def staff(client: Client, *permissions: str) -> Client:
+    """The client signed in as someone who may enter the admin and has these rights."""
+    user = User.objects.create_user("someone", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client.force_login(user)
+    return client
+
+
+def messages_of(html: str) -> str:
+    """The text of the messages on a page."""
+    found = re.search(r'<ul class="messagelist">(.*?)</ul>', html, re.DOTALL)
+    return re.sub(r"<[^>]+>|\s+", " ", found[1]).strip() if found else ""
+
+
+# --- Adding ---------------------------------------------------------------------------------------------
+
+
+def test_adding_asks_for_the_type_first(admin_client: Client) -> None:
+    html = admin_client.get(ADD).text
+    for provider in registry.all_providers().values():
+        assert f'href="?provider={provider.slug}"' in html
+        assert provider.label in html
+
+
+def test_an_unknown_type_asks_again(admin_client: Client) -> None:
+    assert "Which type of connector?" in admin_client.get(ADD, {"provider": "carrier-pigeon"}).text
+
+
+def test_a_connector_is_added_and_its_page_shown(admin_client: Client) -> None:
+    posted = {"name": "hook", "config_url": URL, "config_method": "PUT", "config_format": "kubegraf"}
+    answer = admin_client.post(f"{ADD}?provider=webhook", {**posted, **NO_INLINES})
+    connector = Connector.objects.get()
+    assert answer.headers["Location"].partition("?")[0] == page_of(connector)
+    assert (connector.provider, connector.options["method"], connector.enabled) == ("webhook", "PUT", False)
+    assert setup.join(connector)["url"] == URL
+
+
+def test_a_mistake_is_shown_at_its_field_and_nothing_is_saved(admin_client: Client) -> None:
+    posted = {"name": "hook", "config_url": "ftp://x", "config_method": "PUT", "config_format": "kubegraf"}
+    html = admin_client.post(f"{ADD}?provider=webhook", {**posted, **NO_INLINES}).text
+    field = html[html.index("field-config_url") :]
+    assert "beginning with https://" in field[: field.index("field-config_method")]
+    assert Connector.objects.count() == 0
+
+
+def test_the_providers_warnings_are_shown_after_saving(admin_client: Client) -> None:
+    posted = {
+        "name": "team",
+        "config_webhook_url": "https://hooks.slack.com/services/T0/B0/made0up",
+        "config_channel": "#k8s-alerts",
+        "config_api_url": "https://slack.com/api",
+    }
+    html = admin_client.post(f"{ADD}?provider=slack", {**posted, **NO_INLINES}, follow=True).text
+    (warning,) = registry.provider("slack").warnings(setup.config_of(Connector.objects.get()))
+    assert " ".join(warning.split()) in messages_of(html)
+
+
+# --- Changing -------------------------------------------------------------------------------------------
+
+
+def test_a_change_that_leaves_secrets_blank_keeps_them(admin_client: Client) -> None:
+    connector = make_connector(url=URL, headers={"X-Api-Key": HUSH})
+    posted = {"name": "renamed", "config_method": "PATCH", "config_format": "kubegraf", **NO_INLINES}
+    assert admin_client.post(page_of(connector), posted).status_code == 302
+    stored = Connector.objects.get()
+    assert (stored.name, setup.join(stored)["headers"]) == ("renamed", {"X-Api-Key": HUSH})
+
+
+def test_the_type_cannot_be_changed(admin_client: Client) -> None:
+    connector = make_connector(url=URL)
+    posted = {"name": "hook", "provider": "slack", "config_method": "POST", "config_format": "kubegraf"}
+    admin_client.post(f"{page_of(connector)}?provider=slack", {**posted, **NO_INLINES})
+    assert Connector.objects.get().provider == "webhook"
+
+
+def test_a_connector_whose_type_is_gone_can_be_looked_at(admin_client: Client) -> None:
+    connector = make_connector(url=URL)
+    Connector.objects.update(provider="retired")
+    answer = admin_client.get(page_of(connector))
+    assert (answer.status_code, "Test connector" in answer.text) == (200, False)
+
+
+def test_no_page_shows_a_secret(admin_client: Client, client: Client) -> None:
+    connector = make_connector(url=URL, headers={"X-Api-Key": HUSH})
+    viewer = staff(client, "view_connector")
+    for answer in (
+        admin_client.get(page_of(connector)),
+        admin_client.get(LIST),
+        admin_client.get(page_of(connector, "history")),
+        admin_client.get(page_of(connector, "delete")),
+        viewer.get(page_of(connector)),
+    ):
+        assert answer.status_code == 200
+        assert HUSH not in answer.text
+        assert URL not in answer.text
+
+
+def test_whoever_may_only_look_sees_options_and_that_secrets_are_set(client: Client) -> None:
+    connector = make_connector(url=URL, headers={"X-Api-Key": HUSH}, method="PUT")
+    html = staff(client, "view_connector").get(page_of(connector)).text
+    assert "<li>method: PUT</li>" in html
+    assert "<li>url: set</li>" in html
+    assert "Test connector" not in html
+
+
+# --- Testing and resuming -------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("loopback")
+def test_the_test_button_sends_and_says_what_came_of_it(admin_client: Client, receiver: Receiver) -> None:
+    connector = make_connector(url=f"http://{receiver.host}/hook")
+    html = admin_client.post(page_of(connector, "test"), follow=True).text
+    assert "The test message arrived" in messages_of(html)
+    assert receiver.requests[0].json()["event_type"] == "test"
+    delivery = Delivery.objects.order_by("id")[0]
+    assert reverse("admin:connectors_delivery_change", args=(delivery.pk,)) in html
+
+
+@pytest.mark.usefixtures("loopback")
+def test_a_test_that_fails_says_why(admin_client: Client, receivers: Any) -> None:
+    connector = make_connector(url=f"http://{receivers([(404, {}, b'gone')]).host}/hook")
+    html = admin_client.post(page_of(connector, "test"), follow=True).text
+    assert messages_of(html).startswith("The test failed.")
+    assert Delivery.objects.get().status == DeliveryStatus.FAILED
+
+
+@pytest.mark.parametrize("button", ["test", "resume"])
+def test_a_button_is_not_pressed_by_following_a_link(admin_client: Client, button: str) -> None:
+    connector = make_connector(url=URL)
+    Connector.objects.update(paused_at=timezone.now())
+    assert admin_client.get(page_of(connector, button)).status_code == 405
+    assert (Delivery.objects.count(), Connector.objects.get().paused_at is None) == (0, False)
+
+
+@pytest.mark.parametrize("button", ["test", "resume"])
+def test_a_button_takes_a_csrf_token(button: str, admin_user: User) -> None:
+    connector = make_connector(url=URL)
+    Connector.objects.update(paused_at=timezone.now())
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(admin_user)
+    assert client.post(page_of(connector, button)).status_code == 403
+    assert (Delivery.objects.count(), Connector.objects.get().paused_at is None) == (0, False)
+
+
+@pytest.mark.parametrize("button", ["test", "resume"])
+def test_a_button_takes_the_right_to_change(client: Client, button: str) -> None:
+    connector = make_connector(url=URL)
+    Connector.objects.update(paused_at=timezone.now())
+    assert staff(client, "view_connector").post(page_of(connector, button)).status_code == 403
+    assert (Delivery.objects.count(), Connector.objects.get().paused_at is None) == (0, False)
+
+
+def test_a_button_of_a_connector_that_is_gone_goes_back_to_the_admin(admin_client: Client) -> None:
+    answer = admin_client.post(reverse("admin:connectors_connector_test", args=(4711,)))
+    assert answer.headers["Location"] == reverse("admin:index")
+
+
+def test_resume_is_offered_for_a_paused_connector_alone(admin_client: Client) -> None:
+    connector = make_connector(url=URL)
+    address = page_of(connector, "resume")
+    assert address not in admin_client.get(page_of(connector)).text
+    Connector.objects.update(paused_at=timezone.now(), paused_reason="The token was revoked.")
+    html = admin_client.get(page_of(connector)).text
+    assert address in html
+    assert "Paused: The token was revoked." in html
+
+
+def test_resume_ends_the_pause(admin_client: Client) -> None:
+    connector = make_connector(url=URL)
+    Connector.objects.update(paused_at=timezone.now(), paused_reason="The token was revoked.")
+    html = admin_client.post(page_of(connector, "resume"), follow=True).text
+    assert Connector.objects.get().paused_at is None
+    assert "Resumed" in messages_of(html)
+
+
+# --- Deliveries -----------------------------------------------------------------------------------------
+
+
+def test_the_record_cannot_be_added_to_changed_or_cut(admin_client: Client) -> None:
+    delivery = make_delivery(make_connector())
+    page = reverse("admin:connectors_delivery_change", args=(delivery.pk,))
+    assert admin_client.post(page, {"note": "nothing happened"}).status_code == 403
+    assert admin_client.get(reverse("admin:connectors_delivery_add")).status_code == 403
+    delete = reverse("admin:connectors_delivery_delete", args=(delivery.pk,))
+    assert admin_client.post(delete, {"post": "yes"}).status_code == 403
+    assert Delivery.objects.get().note == ""
+
+
+def test_a_delivery_shows_its_message_and_every_attempt(admin_client: Client) -> None:
+    delivery = make_delivery(make_connector(), status=DeliveryStatus.FAILED, attempt_count=1)
+    Attempt.objects.create(
+        delivery=delivery,
+        number=1,
+        outcome=Outcome.FAILED,
+        reason="server_error",
+        error="HTTP 502 from hooks.example.com",
+        http_status=502,
+        exchanges=[{"request": {"method": "POST"}, "response": {"body": "<script>alert(1)</script>"}}],
+    )
+    html = admin_client.get(reverse("admin:connectors_delivery_change", args=(delivery.pk,))).text
+    assert "Pod my-app-123 in crash loop" in html
+    assert "HTTP 502 from hooks.example.com" in html
+    assert "<td>502</td>" in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "<script>alert(1)" not in html
+
+
+def test_a_remote_address_that_is_no_web_address_is_not_linked(admin_client: Client) -> None:
+    delivery = make_delivery(make_connector(), remote_url="javascript:alert(1)")
+    html = admin_client.get(reverse("admin:connectors_delivery_change", args=(delivery.pk,))).text
+    assert "javascript:alert" not in html
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"status__exact": "failed"}, {"failed"}),
+        ({"provider": "webhook"}, {"failed", "delivered"}),
+        ({"provider": "slack"}, set()),
+        ({"reason__exact": "timeout"}, {"failed"}),
+        ({"q": "my-app-123"}, {"failed", "delivered"}),
+        ({"q": "nowhere"}, set()),
+    ],
+)
+def test_deliveries_are_found_by_filters_and_search(
+    admin_client: Client, query: dict[str, str], found: set[str]
+) -> None:
+    connector = make_connector()
+    make_delivery(connector, status="failed", reason="timeout")
+    make_delivery(connector, status="delivered")
+    answer = admin_client.get(DELIVERIES, query)
+    assert {delivery.status for delivery in answer.context["cl"].result_list} == found
+
+
+def test_redeliver_sends_once_more_under_the_same_id(admin_client: Client) -> None:
+    delivery = make_delivery(make_connector(), status=DeliveryStatus.FAILED, settled_at=timezone.now())
+    answer = admin_client.post(
+        reverse("admin:connectors_delivery_redeliver", args=(delivery.pk,)), follow=True
+    )
+    assert messages_of(answer.text) == "1 of 1 are sent once more."
+    assert Delivery.objects.get().status == DeliveryStatus.PENDING
+
+
+def test_selected_deliveries_are_sent_once_more(admin_client: Client) -> None:
+    connector = make_connector()
+    settled = make_delivery(connector, status=DeliveryStatus.DELIVERED, settled_at=timezone.now())
+    waiting = make_delivery(connector)
+    posted = {"action": "redeliver_selected", "_selected_action": [str(settled.pk), str(waiting.pk)]}
+    html = admin_client.post(DELIVERIES, posted, follow=True).text
+    assert messages_of(html).startswith("1 of 2 are sent once more. The others")
+    assert Delivery.objects.get(pk=settled.pk).status == DeliveryStatus.PENDING
+
+
+def test_redeliver_takes_the_right_to_change_a_token_and_a_post(client: Client, admin_client: Client) -> None:
+    delivery = make_delivery(make_connector(), status=DeliveryStatus.FAILED)
+    button = reverse("admin:connectors_delivery_redeliver", args=(delivery.pk,))
+    viewer = staff(client, "view_delivery")
+    assert viewer.post(button).status_code == 403
+    assert 'value="redeliver_selected"' not in viewer.get(DELIVERIES).text
+    assert admin_client.get(button).status_code == 405
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(User.objects.create_superuser("strict"))
+    assert strict.post(button).status_code == 403
+    assert Delivery.objects.get().status == DeliveryStatus.FAILED
+
+
+# --- What pages cost ------------------------------------------------------------------------------------
+
+
+def queries_of(client: Client, address: str, django_assert_num_queries: Any, count: int) -> None:
+    """The page takes exactly that many queries."""
+    with django_assert_num_queries(count):
+        assert client.get(address).status_code == 200
+
+
+def test_the_list_of_connectors_takes_as_many_queries_for_one_as_for_twenty(
+    admin_client: Client, django_assert_num_queries: Any
+) -> None:
+    for number in range(20):
+        make_connector(f"hook {number}")
+    queries_of(admin_client, LIST, django_assert_num_queries, 5)
+
+
+def test_the_list_of_deliveries_takes_as_many_queries_for_one_as_for_twenty(
+    admin_client: Client, django_assert_num_queries: Any
+) -> None:
+    connector = make_connector()
+    for _ in range(20):
+        make_delivery(connector)
+    queries_of(admin_client, DELIVERIES, django_assert_num_queries, 5)

@@ -1,0 +1,104 @@
+"""Rows written many at a time are the rows that were meant, on every database."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.db import DataError, IntegrityError, connection, transaction
+
+from connectors import bulk
+from connectors.ids import uuid7
+from connectors.message import Severity
+from connectors.models import Connector, Delivery
+from connectors.outbox import Order, delivery_for
+from events.models import Event
+from tests.making import WHEN, make_connector, make_event, make_message
+
+pytestmark = pytest.mark.django_db
+
+ODD = "tab\t newline\n back\\slash 'quotes' \"double\" \\N \\. ☃ {a,b} NULL"
+
+
+def a_delivery(connector: Connector, **more: object) -> Delivery:
+    delivery = delivery_for(Order(connector, make_message(title=ODD, details={"odd": ODD}), "test"))
+    for name, value in more.items():
+        setattr(delivery, name, value)
+    return delivery
+
+
+def test_a_row_is_read_back_as_it_was_written() -> None:
+    token = uuid.uuid4()
+    written = a_delivery(
+        make_connector(), note=ODD, lease_token=token, lease_until=WHEN + timedelta(microseconds=1)
+    )
+
+    bulk.insert([written])
+
+    found = Delivery.objects.get()
+    assert found.said() == written.said()
+    found.message = written.message  # the same but for tuples, which JSON does not know
+    for field in Delivery._meta.concrete_fields:
+        assert getattr(found, field.attname) == getattr(written, field.attname), field.name
+    assert written._state.adding is False
+
+
+def test_nothing_at_all_can_be_written() -> None:
+    bulk.insert([])
+
+    assert bulk.insert_new([]) == set()
+
+
+def test_a_row_that_is_there_already_is_refused() -> None:
+    delivery = a_delivery(make_connector())
+    bulk.insert([delivery])
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        bulk.insert([delivery])
+
+
+def test_what_is_too_long_is_refused_and_not_cut_off() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite knows no lengths")
+
+    with pytest.raises(DataError), transaction.atomic():
+        bulk.insert([a_delivery(make_connector(), origin="x" * 121)])
+    with pytest.raises(DataError), transaction.atomic():
+        bulk.insert_new([make_event(event_type="x" * 61)])
+
+
+@pytest.mark.parametrize("text", ["a\0b", "half \ud83d"])
+def test_what_postgresql_cannot_store_is_an_error_of_the_database(text: str) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite stores anything")
+
+    for insert in (bulk.insert, bulk.insert_new):
+        with pytest.raises(DataError), transaction.atomic():
+            insert([make_event(details={"text": text})])
+
+
+def test_only_what_is_new_is_inserted_and_told() -> None:
+    old = make_event(fingerprint="a")
+    old.save()
+    again, new = make_event(fingerprint="a"), make_event(fingerprint="b", title=ODD, details={"odd": [ODD]})
+
+    assert bulk.insert_new([again, new]) == {new.pk}
+
+    assert set(Event.objects.values_list("pk", flat=True)) == {old.pk, new.pk}
+    found = Event.objects.get(pk=new.pk)
+    assert (found.title, found.details, found.occurred_at) == (ODD, {"odd": [ODD]}, WHEN)
+
+
+def test_of_two_equal_ones_the_first_is_inserted() -> None:
+    first, second = make_event(id=uuid7()), make_event(id=uuid7())
+
+    assert bulk.insert_new([first, second]) == {first.pk}
+
+
+def test_members_of_enumerations_are_written_as_their_values() -> None:
+    event = make_event(severity=Severity.CRITICAL)
+
+    bulk.insert_new([event])
+
+    assert Event.objects.filter(severity="critical").count() == 1

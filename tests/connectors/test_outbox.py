@@ -1,0 +1,143 @@
+"""Deliveries are written with what they report, and in order."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+from connectors import outbox, tasks
+from connectors.models import Delivery
+from connectors.outbox import Order, enqueue, redeliver
+from tests.making import make_connector, make_message, make_resolve, statuses
+
+
+@pytest.fixture
+def woken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The connectors for which a task was sent."""
+    sent: list[int] = []
+    tasks.wake_ups.forget()
+    monkeypatch.setattr(tasks.deliver, "delay", sent.append)
+    return sent
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_delivery_is_rolled_back_with_what_it_reports(woken: list[int]) -> None:
+    connector = make_connector()
+
+    def fails() -> None:
+        with transaction.atomic():
+            enqueue([Order(connector, make_message(), "test")])
+            raise RuntimeError("the event could not be written")
+
+    with pytest.raises(RuntimeError):
+        fails()
+
+    assert Delivery.objects.count() == 0
+    assert woken == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_workers_are_woken_after_the_commit_once_for_each_connector(woken: list[int]) -> None:
+    connector = make_connector()
+
+    with transaction.atomic():
+        enqueue([Order(connector, make_message(id=str(n), key=str(n)), "test") for n in range(3)])
+        assert woken == []
+
+    assert woken == [connector.pk]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_broker_that_is_away_costs_nothing_but_a_sweep(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(connector_id: int) -> None:
+        raise OperationalError("connection refused")
+
+    tasks.wake_ups.forget()
+    monkeypatch.setattr(tasks.deliver, "delay", refuse)
+    connector = make_connector()
+
+    enqueue([Order(connector, make_message(), "test")])
+
+    assert statuses(connector) == ["pending"]
+    assert "the broker is away" in caplog.text
+
+
+@pytest.mark.django_db
+def test_what_was_over_before_it_could_be_sent_is_dropped_on_record() -> None:
+    connector = make_connector()
+    enqueue([Order(connector, make_message(), "test")])
+    enqueue([Order(connector, make_resolve(make_message()), "test")])
+
+    assert statuses(connector) == ["cancelled", "cancelled"]
+    assert set(Delivery.objects.values_list("note", flat=True)) == {"It was over before it could be sent."}
+
+
+@pytest.mark.django_db
+def test_what_was_over_before_it_could_be_sent_is_kept_for_who_wants_it() -> None:
+    connector = make_connector()
+    connector.deliver_brief = True
+    connector.save()
+    enqueue([Order(connector, make_message(), "test")])
+    enqueue([Order(connector, make_resolve(make_message()), "test")])
+
+    assert statuses(connector) == ["pending", "pending"]
+
+
+@pytest.mark.django_db
+def test_a_resolve_of_what_was_tried_stays() -> None:
+    connector = make_connector()
+    [trigger] = enqueue([Order(connector, make_message(), "test")])
+    Delivery.objects.filter(pk=trigger.pk).update(status="retrying", attempt_count=1)
+
+    enqueue([Order(connector, make_resolve(make_message()), "test")])
+
+    assert statuses(connector) == ["retrying", "pending"]
+
+
+@pytest.mark.django_db
+def test_a_pair_is_dropped_for_each_connector_alone() -> None:
+    sent, unsent = make_connector("sent"), make_connector("unsent")
+    for connector in (sent, unsent):
+        enqueue([Order(connector, make_message(), "test")])
+    Delivery.objects.filter(connector=sent).update(status="delivered", attempt_count=1)
+
+    enqueue([Order(connector, make_resolve(make_message()), "test") for connector in (sent, unsent)])
+
+    assert statuses(sent) == ["delivered", "pending"]
+    assert statuses(unsent) == ["cancelled", "cancelled"]
+
+
+@pytest.mark.django_db
+def test_a_redelivery_keeps_its_id_and_its_attempts() -> None:
+    connector = make_connector()
+    [delivery] = enqueue([Order(connector, make_message(), "test")])
+    Delivery.objects.filter(pk=delivery.pk).update(status="failed", attempt_count=8, reason="timeout")
+
+    assert redeliver([delivery]) == 1
+
+    again = Delivery.objects.get(pk=delivery.pk)
+    assert (again.status, again.attempt_count, again.reason) == ("pending", 8, "")
+
+
+@pytest.mark.django_db
+def test_what_is_on_its_way_is_not_redelivered() -> None:
+    [delivery] = enqueue([Order(make_connector(), make_message(), "test")])
+
+    assert redeliver([delivery]) == 0
+
+
+@pytest.mark.django_db
+def test_a_resumed_connector_is_woken(woken: list[int], django_capture_on_commit_callbacks: object) -> None:
+    connector = make_connector()
+    connector.paused_at, connector.paused_reason = connector.created_at, "HTTP 410"
+    connector.save()
+
+    with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
+        outbox.resume(connector)
+
+    connector.refresh_from_db()
+    assert (connector.paused_at, connector.paused_reason) == (None, "")
+    assert woken == [connector.pk]

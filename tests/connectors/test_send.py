@@ -1,0 +1,221 @@
+"""A delivery through a real HTTP receiver, and what becomes of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from connectors.engine.send import deliver, send_now
+from connectors.models import Attempt, Connector, Delivery
+from connectors.outbox import Order, enqueue, resume
+from tests.making import make_connector, make_message, make_resolve, statuses
+from tests.receiver import Receiver
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _loopback(settings: Settings) -> None:
+    settings.ALLOW_HTTP = True
+    settings.EGRESS_ALLOW = ["127.0.0.0/8"]
+
+
+def hook(receiver: Receiver, name: str = "hook") -> Connector:
+    return make_connector(name, url=f"{receiver.url}/in")
+
+
+def queue(connector: Connector, *names: str) -> None:
+    enqueue([Order(connector, make_message(id=n, key=n), "test") for n in names])
+
+
+def retry_now() -> None:
+    Delivery.objects.filter(status="retrying").update(next_attempt_at=timezone.now())
+
+
+def test_a_delivery_arrives_and_its_attempt_is_on_record(receiver: Receiver) -> None:
+    connector = hook(receiver)
+    queue(connector, "a")
+
+    deliver(connector.pk)
+
+    [request] = receiver.requests
+    delivery = Delivery.objects.get()
+    assert request.json() == make_message(id="a", key="a").payload()
+    assert (delivery.status, delivery.lease_token, delivery.reason) == ("delivered", None, "")
+    attempt = Attempt.objects.get()
+    assert (attempt.number, attempt.outcome, attempt.http_status) == (1, "delivered", 200)
+    assert attempt.finished_at is not None
+    connector.refresh_from_db()
+    assert connector.last_success_at == attempt.finished_at
+
+
+def test_all_that_is_due_is_sent(receiver: Receiver) -> None:
+    connector = hook(receiver)
+    queue(connector, *(str(n) for n in range(40)))
+
+    assert deliver(connector.pk, seconds=30) is False
+
+    assert sorted(int(request.json()["id"]) for request in receiver.requests) == list(range(40))
+    assert statuses(connector) == ["delivered"] * 40
+
+
+def test_a_server_error_is_tried_again_on_schedule(receiver: Receiver, settings: Settings) -> None:
+    settings.RETRY_SCHEDULE = [100]
+    receiver.script([(503, {}, b"down")])
+    connector = hook(receiver)
+    queue(connector, "a")
+
+    deliver(connector.pk)
+
+    delivery = Delivery.objects.get()
+    assert (delivery.status, delivery.reason) == ("retrying", "server_error")
+    wait = (delivery.next_attempt_at - timezone.now()).total_seconds()
+    assert 75 < wait <= 120
+    connector.refresh_from_db()
+    assert connector.last_failure == "HTTP 503: down"
+
+    retry_now()
+    deliver(connector.pk)
+
+    assert statuses(connector) == ["delivered"]
+    assert list(Attempt.objects.order_by("number").values_list("number", "outcome", "http_status")) == [
+        (1, "failed", 503),
+        (2, "delivered", 200),
+    ]
+
+
+def test_the_id_of_a_delivery_stays_the_same_over_retries(receiver: Receiver) -> None:
+    receiver.script([(500, {}, b"")])
+    connector = hook(receiver)
+    queue(connector, "a")
+
+    deliver(connector.pk)
+    retry_now()
+    deliver(connector.pk)
+
+    first, second = (request.headers["webhook-id"] for request in receiver.requests)
+    assert first == second == str(Delivery.objects.get().pk)
+
+
+def test_after_the_last_try_a_delivery_has_failed(receiver: Receiver, settings: Settings) -> None:
+    settings.RETRY_SCHEDULE = [5]
+    receiver.script(lambda request: (500, {}, b"no"))
+    connector = hook(receiver)
+    queue(connector, "a")
+
+    deliver(connector.pk)
+    retry_now()
+    deliver(connector.pk)
+
+    delivery = Delivery.objects.get()
+    assert (delivery.status, delivery.reason, delivery.note) == ("failed", "server_error", "HTTP 500: no")
+    assert delivery.settled_at is not None
+    assert len(receiver.requests) == 2
+
+
+def test_a_message_that_is_refused_is_final_and_the_connector_stays_on(receiver: Receiver) -> None:
+    receiver.script([(422, {}, b"no such field")])
+    connector = hook(receiver)
+    queue(connector, "a", "b")
+
+    deliver(connector.pk)
+
+    assert sorted(statuses(connector)) == ["delivered", "failed"]
+    connector.refresh_from_db()
+    assert connector.paused_at is None
+
+
+def test_a_receiver_that_is_gone_pauses_the_connector_and_nothing_is_lost(receiver: Receiver) -> None:
+    receiver.script([(410, {}, b"closed")])
+    connector = hook(receiver)
+    queue(connector, "a")
+
+    deliver(connector.pk)
+    queue(connector, "b")
+    deliver(connector.pk)
+
+    connector.refresh_from_db()
+    assert connector.paused_at is not None
+    assert "410" in connector.paused_reason
+    assert statuses(connector) == ["retrying", "pending"]
+    assert len(receiver.requests) == 1
+
+    resume(connector)
+    deliver(connector.pk)
+
+    assert statuses(connector) == ["delivered", "delivered"]
+
+
+def test_retry_after_is_honoured(receiver: Receiver) -> None:
+    receiver.script([(429, {"Retry-After": "600"}, b"")])
+    connector = hook(receiver)
+    queue(connector, "a")
+
+    deliver(connector.pk)
+
+    delivery = Delivery.objects.get()
+    assert delivery.reason == "rate_limited"
+    assert delivery.next_attempt_at > timezone.now() + timedelta(seconds=590)
+
+
+def test_a_connector_whose_secrets_cannot_be_read_sends_nothing(
+    receiver: Receiver, settings: Settings
+) -> None:
+    connector = hook(receiver)
+    queue(connector, "a")
+    settings.FIELD_ENCRYPTION_KEY = ["c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I="]
+
+    deliver(connector.pk)
+
+    assert receiver.requests == []
+    delivery = Delivery.objects.get()
+    assert (delivery.status, delivery.reason) == ("retrying", "misconfigured")
+    assert "FIELD_ENCRYPTION_KEY" in delivery.note
+
+
+def test_a_disabled_connector_sends_nothing(receiver: Receiver) -> None:
+    connector = hook(receiver)
+    queue(connector, "a")
+    Connector.objects.update(enabled=False)
+
+    deliver(connector.pk)
+
+    assert receiver.requests == []
+    assert statuses(connector) == ["pending"]
+
+
+def test_a_resolve_follows_its_trigger(receiver: Receiver) -> None:
+    connector = hook(receiver)
+    enqueue([Order(connector, make_message(), "test")])
+    deliver(connector.pk)
+    enqueue([Order(connector, make_resolve(make_message()), "test")])
+
+    deliver(connector.pk)
+
+    assert [request.json()["status"] for request in receiver.requests] == ["firing", "resolved"]
+
+
+def test_a_delivery_can_be_sent_at_once_whatever_its_next_try(receiver: Receiver) -> None:
+    connector = hook(receiver)
+    queue(connector, "a")
+    Delivery.objects.update(next_attempt_at=timezone.now() + timedelta(hours=1))
+
+    delivery = send_now(Delivery.objects.get())
+
+    assert delivery.status == "delivered"
+    assert len(receiver.requests) == 1
+
+
+def test_a_batch_costs_the_same_number_of_queries_whatever_its_size(
+    receiver: Receiver, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    connector = hook(receiver)
+    queue(connector, *(str(n) for n in range(16)))
+
+    with django_assert_max_num_queries(40):
+        deliver(connector.pk)
+
+    assert statuses(connector) == ["delivered"] * 16

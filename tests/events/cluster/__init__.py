@@ -1,0 +1,3 @@
+"""Reaching and following a cluster."""
+
+from __future__ import annotations

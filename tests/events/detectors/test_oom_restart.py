@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from events.cluster.objects import Ref
+from events.detectors.oom_restart import OomRestart
+from tests.events.detectors.objects import JSON, ask, container, pod, running, terminated, waiting
+
+OOM = terminated("OOMKilled", 137, run="f00d")
+
+
+def test_an_oom_kill_is_told_with_the_limit_it_hit() -> None:
+    (finding,) = ask(OomRestart(), pod(container(running(), OOM, restarts=1)))
+
+    assert finding.title == "Pod my-app-123 ran out of memory"
+    assert finding.description == "Container app was killed at its memory limit of 256Mi."
+    assert finding.subject == Ref("Deployment", "my-app", "default")
+    assert finding.since == datetime(2026, 1, 15, 10, 29, tzinfo=UTC)
+    assert finding.details == {
+        "pod_name": "my-app-123",
+        "namespace": "default",
+        "container": "app",
+        "restart_count": 1,
+        "exit_code": 137,
+        "reason": "OOMKilled",
+        "last_error": "exit code 137 (OOMKilled)",
+        "image": "example.com/app:1.2",
+        "memory_limit": "256Mi",
+        "memory_request": "128Mi",
+        "node": "node-1",
+        "owner": "Deployment/my-app",
+        "finished_at": "2026-01-15T10:29:00Z",
+    }
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        container(OOM),
+        container(running(), OOM, restarts=1),
+        container(waiting("CrashLoopBackOff"), OOM, restarts=1),
+        container(terminated("Error", 1, run="beef"), OOM, restarts=1),
+    ],
+)
+def test_the_same_kill_has_the_same_key_whatever_becomes_of_the_container(status: JSON) -> None:
+    assert [finding.key for finding in ask(OomRestart(), pod(status))] == ["app/f00d"]
+
+
+def test_two_kills_in_a_row_are_two_occurrences() -> None:
+    again = container(terminated("OOMKilled", 137, run="beef"), OOM, restarts=1)
+
+    assert [finding.key for finding in ask(OomRestart(), pod(again))] == ["app/f00d", "app/beef"]
+
+
+def test_a_kill_without_a_container_id_is_named_by_its_pod_and_time() -> None:
+    nameless = terminated("OOMKilled", 137, containerID="")
+    (finding,) = ask(OomRestart(), pod(container(running(), nameless, restarts=1)))
+
+    assert finding.key == "app/pod-uid@2026-01-15 10:29:00+00:00"
+
+
+def test_a_kill_that_cannot_be_dated_is_left_alone() -> None:
+    undated = terminated("OOMKilled", 137, finishedAt=None)
+
+    assert ask(OomRestart(), pod(container(undated))) == []
+
+
+def test_exit_code_137_alone_is_no_oom_kill() -> None:
+    assert ask(OomRestart(), pod(container(running(), terminated("Error", 137), restarts=1))) == []
+
+
+def test_an_init_container_counts_too() -> None:
+    init = container(OOM, name="migrate")
+
+    assert [finding.key for finding in ask(OomRestart(), pod(init=init))] == ["migrate/f00d"]
+
+
+def test_the_limit_is_recommended_to_be_doubled() -> None:
+    (finding,) = ask(OomRestart(), pod(container(OOM)))
+
+    assert [item.command for item in finding.recommendations] == [
+        "kubectl logs my-app-123 -n default -c app --previous --tail=100",
+        "kubectl top pod my-app-123 -n default --containers",
+        "kubectl set resources deployment my-app -n default -c app --limits=memory=512Mi",
+    ]
+
+
+def test_without_a_limit_the_node_is_looked_at() -> None:
+    (finding,) = ask(OomRestart(), pod(container(OOM, name="sidecar")))
+
+    assert finding.description.startswith("Container sidecar has no memory limit")
+    assert finding.recommendations[-1].command == "kubectl describe node node-1"
+
+
+def test_a_crash_loop_does_not_tell_that_memory_was_the_cause_and_so_does_not_inhibit_it() -> None:
+    assert "pod_crash_loop" not in OomRestart.inhibited_by

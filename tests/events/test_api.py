@@ -1,0 +1,309 @@
+"""Events, clusters, subscriptions, and connectors as files say them, over the API."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors import setup
+from connectors.models import Connector, Delivery
+from events import catalog
+from events.models import Cluster, Event, Subscription
+from tests.calling import Caller
+from tests.events.test_forms import KUBECONFIG
+from tests.events.test_seed_format import EXAMPLES, example, webhook
+from tests.making import make_cluster, make_connector, make_event, make_subscription
+
+pytestmark = pytest.mark.django_db
+
+PAYLOAD = json.loads((Path(__file__).parent.parent / "data" / "payload.json").read_text())
+SINGLE = [path for path in EXAMPLES if "connectors" not in json.loads(path.read_text())]
+
+
+@pytest.fixture
+def caller() -> Caller:
+    """Someone who may do everything."""
+    return Caller(everything=True)
+
+
+# --- Connectors as files say them -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", SINGLE, ids=lambda path: path.stem)
+def test_every_example_of_the_documentation_can_be_posted_as_it_stands(caller: Caller, path: Path) -> None:
+    document = example(path)
+    answer = caller.post("connectors/", document)
+    connector = Connector.objects.get()
+    setup.config_of(connector)
+    (subscription,) = connector.subscriptions.all()
+    assert answer["subscriptions"] == [subscription.pk]
+    assert subscription.event_types == document["config"].get("events", [])
+    assert subscription.conditions == document["config"].get("conditions", {})
+    assert not {"events", "conditions", "severity"} & set(answer["config"])
+
+
+def test_a_connector_can_be_made_without_a_subscription(caller: Caller) -> None:
+    assert caller.post("connectors/", {**webhook(), "subscribe": False})["subscriptions"] == []
+
+
+def test_errors_of_config_and_events_are_told_together_and_nothing_is_made(caller: Caller) -> None:
+    document = webhook(url="ftp://x", events=["pod_crush"], severity="awful", conditions={"namespac": 1})
+    answer = caller.post("connectors/", document, 400)
+    assert answer == {
+        "config": {
+            "url": ["Enter the whole address, beginning with https://"],
+            "events": ["There is no event type 'pod_crush'. Did you mean 'pod_crash'?"],
+            "severity": ["There is no severity 'awful'. There are: critical, high, medium, low, info."],
+            "conditions": {"namespac": ["There is no condition 'namespac'. Did you mean 'namespace'?"]},
+        }
+    }
+    assert (Connector.objects.count(), Subscription.objects.count()) == (0, 0)
+
+
+def test_patching_the_events_changes_the_one_subscription(caller: Caller) -> None:
+    made = caller.post("connectors/", webhook(events=["all"]))
+    caller.patch(f"connectors/{made['id']}/", {"config": {"events": ["hpa_maxed"]}})
+    assert Subscription.objects.get().event_types == ["hpa_maxed"]
+
+
+def test_patching_something_else_leaves_the_subscription_alone(caller: Caller) -> None:
+    made = caller.post("connectors/", webhook(events=["hpa_maxed"]))
+    caller.patch(f"connectors/{made['id']}/", {"enabled": False})
+    caller.patch(f"connectors/{made['id']}/", {"config": {"method": "PUT"}})
+    assert Subscription.objects.get().event_types == ["hpa_maxed"]
+
+
+def test_of_several_subscriptions_none_is_guessed(caller: Caller) -> None:
+    connector = make_connector()
+    make_subscription(connector, "hpa_maxed")
+    make_subscription(connector, "http_500")
+    body = {"name": "renamed", "config": {"events": ["all"]}}
+    assert "several subscriptions" in caller.patch(f"connectors/{connector.pk}/", body, 400)["config"][0]
+    assert Connector.objects.get().name == "hook"
+
+
+def test_saying_which_events_takes_the_right_to_subscribe() -> None:
+    caller = Caller("add_connector", "view_connector", "change_connector")
+    assert "events.add_subscription" in caller.post("connectors/", webhook(), 403)["detail"]
+    assert Connector.objects.count() == 0
+    made = caller.post("connectors/", {**webhook(), "subscribe": False})
+    caller.patch(f"connectors/{made['id']}/", {"config": {"events": ["all"]}}, 403)
+    assert Subscription.objects.count() == 0
+
+
+# --- Importing a file -----------------------------------------------------------------------------------
+
+
+def test_a_file_is_imported_and_each_step_told(caller: Caller) -> None:
+    (path,) = (path for path in EXAMPLES if path.stem == "production_alerting_setup")
+    steps = caller.post("connectors/import/", example(path), 200)
+    assert [(step["name"], step["verb"]) for step in steps] == [
+        ("PagerDuty Critical", "created"),
+        ("Slack Team Alerts", "created"),
+    ]
+    assert [step["verb"] for step in caller.post("connectors/import/", example(path), 200)] == [
+        "unchanged"
+    ] * 2
+
+
+def test_a_dry_run_writes_nothing(caller: Caller) -> None:
+    (step,) = caller.post("connectors/import/?dry_run=true", webhook(), 200)
+    assert (step["id"], step["verb"], Connector.objects.count()) == (None, "created", 0)
+
+
+def test_an_import_tells_all_errors_with_their_places(caller: Caller) -> None:
+    answer = caller.post("connectors/import/", [webhook(events=["nope"]), {"name": "b", "type": 7}], 400)
+    assert [error.split(":")[0] for error in answer["errors"]] == ["[0].config.events[0]", "[1].type"]
+
+
+def test_an_import_sends_no_stored_secret_to_a_new_address(caller: Caller) -> None:
+    make_connector(url="https://hooks.example.com/a", headers={"X-Api-Key": "hush"})
+    body = {"name": "hook", "type": "webhook", "config": {"url": "https://elsewhere.example.net/"}}
+    assert caller.post("connectors/import/", body, 400)["errors"][0].startswith(
+        "config.headers: Enter this again"
+    )
+
+
+def test_an_import_takes_every_right_it_may_use() -> None:
+    caller = Caller("add_connector", "change_connector", "add_subscription", "change_subscription")
+    caller.post("connectors/import/", webhook(), 403)
+    assert Connector.objects.count() == 0
+
+
+# --- Subscriptions --------------------------------------------------------------------------------------
+
+
+def test_a_subscription_is_made_changed_and_deleted(caller: Caller) -> None:
+    body = {
+        "connector": make_connector().pk,
+        "event_types": ["pod_crash"],
+        "conditions": {"restart_count": 5},
+    }
+    made = caller.post("subscriptions/", body)
+    assert (made["event_types"], made["min_severity"]) == (["pod_crash"], "info")
+    caller.patch(f"subscriptions/{made['id']}/", {"min_severity": "high"})
+    assert Subscription.objects.get().min_severity == "high"
+    assert caller.call("DELETE", f"subscriptions/{made['id']}/").status_code == 204
+    assert Subscription.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "errors"),
+    [
+        (
+            {"event_types": ["pod_crush"]},
+            {"event_types": ["There is no event type 'pod_crush'. Did you mean 'pod_crash'?"]},
+        ),
+        (
+            {"conditions": {"restart_count": "many"}},
+            {"conditions": {"restart_count": ["'restart_count' wants a number."]}},
+        ),
+        ({"min_severity": "awful"}, {"min_severity": ['"awful" is not a valid choice.']}),
+        ({"namespaces": "a"}, {"namespaces": ['Expected a list of items but got type "str".']}),
+    ],
+)
+def test_a_subscription_that_cannot_hold_is_refused_by_field(
+    caller: Caller, body: dict[str, Any], errors: dict[str, Any]
+) -> None:
+    assert caller.post("subscriptions/", {"connector": make_connector().pk, **body}, 400) == errors
+    assert Subscription.objects.count() == 0
+
+
+def test_subscriptions_are_found_by_connector(caller: Caller) -> None:
+    one, two = make_connector("one"), make_connector("two")
+    make_subscription(one, "hpa_maxed")
+    wanted = make_subscription(two, "http_500")
+    assert [row["id"] for row in caller.get("subscriptions/", connector=two.pk)["results"]] == [wanted.pk]
+
+
+# --- Events ---------------------------------------------------------------------------------------------
+
+
+def test_the_payload_of_the_documentation_is_taken_as_an_event(caller: Caller) -> None:
+    make_subscription(make_connector(), "pod_crash")
+    answer = caller.post("events/", PAYLOAD)
+    assert {name: answer[name] for name in PAYLOAD} == PAYLOAD
+    assert (answer["status"], answer["source"]) == ("occurred", "api")
+    assert Delivery.objects.get().message_id == answer["id"]
+
+
+def test_a_problem_with_a_key_is_opened_and_resolved(caller: Caller) -> None:
+    body = {"event_type": "pod_crash_loop", "title": "It crashes", "key": "shop"}
+    opened = caller.post("events/", {**body, "status": "firing"})
+    closed = caller.post("events/", {**body, "status": "resolved"}, 200)
+    assert (closed["id"], closed["status"]) == (opened["id"], "resolved")
+
+
+def test_what_was_never_reported_cannot_be_resolved(caller: Caller) -> None:
+    body = {"event_type": "pod_crash_loop", "title": "It crashes", "key": "shop", "status": "resolved"}
+    assert list(caller.post("events/", body, 400)) == ["key"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"event_type": "pod_crash"}, "event_type"),
+        ({"event_type": "nope"}, "event_type"),
+        ({"title": ""}, "title"),
+        ({"title": "a" * 501}, "title"),
+        ({"severity": "awful"}, "severity"),
+        ({"timestamp": "yesterday"}, "timestamp"),
+        ({"timestamp": "0001-01-01T00:00:00+14:00"}, "timestamp"),
+        ({"details": []}, "details"),
+        ({"recommendations": [{"action": "a", "comand": "b"}]}, "recommendations"),
+        ({"recommendations": "a"}, "recommendations"),
+        ({"colour": "red"}, "colour"),
+        ({"status": "odd"}, "status"),
+    ],
+)
+def test_a_report_that_cannot_be_taken_is_refused_by_field(
+    caller: Caller, body: dict[str, Any], field: str
+) -> None:
+    assert list(caller.post("events/", {**PAYLOAD, **body}, 400)) == [field]
+    assert Event.objects.count() == 0
+
+
+def test_events_are_filtered(caller: Caller) -> None:
+    make_event(
+        fingerprint="1", event_type="hpa_maxed", severity="low", namespace="shop", cluster_name="eu"
+    ).save()
+    make_event(fingerprint="2", status="resolved").save()
+    for query, found in (
+        ({"event_type": "hpa_maxed"}, 1),
+        ({"event_type": ["hpa_maxed", "pod_crash_loop"]}, 2),
+        ({"status": "resolved"}, 1),
+        ({"severity": "low"}, 1),
+        ({"namespace": "shop", "cluster": "eu"}, 1),
+        ({"namespace": "nowhere"}, 0),
+        ({"since": "2999-01-01T00:00:00Z"}, 0),
+        ({"until": "2999-01-01T00:00:00Z"}, 2),
+    ):
+        assert caller.get("events/", **query)["count"] == found, query
+
+
+def test_events_are_neither_changed_nor_deleted(caller: Caller) -> None:
+    event = make_event()
+    event.save()
+    for method in ("PUT", "PATCH", "DELETE"):
+        assert caller.call(method, f"events/{event.pk}/", {}).status_code == 405
+
+
+# --- Clusters -------------------------------------------------------------------------------------------
+
+
+def test_a_kubeconfig_goes_in_and_never_comes_out(caller: Caller) -> None:
+    body = {"name": "production", "access": "kubeconfig", "kubeconfig": KUBECONFIG}
+    made = caller.post("clusters/", body)
+    assert made["kubeconfig_set"] is True
+    assert "kubeconfig" not in made
+    assert "hush-hush" not in str(caller.get("clusters/"))
+    assert Cluster.objects.get().kubeconfig == KUBECONFIG
+
+
+def test_a_kubeconfig_left_out_stays(caller: Caller) -> None:
+    cluster = make_cluster(access="kubeconfig", kubeconfig=KUBECONFIG)
+    caller.patch(f"clusters/{cluster.pk}/", {"namespaces": ["shop"]})
+    stored = Cluster.objects.get()
+    assert (stored.kubeconfig, stored.namespaces) == (KUBECONFIG, ["shop"])
+
+
+def test_a_kubeconfig_that_cannot_be_used_is_refused_without_an_echo(caller: Caller) -> None:
+    program = KUBECONFIG.replace("token: hush-hush-4711", "exec: {command: hush-hush}")
+    body = {"name": "production", "access": "kubeconfig", "kubeconfig": program}
+    answer = caller.post("clusters/", body, 400)
+    assert list(answer) == ["kubeconfig"]
+    assert "hush-hush" not in str(answer)
+    assert Cluster.objects.count() == 0
+
+
+def test_how_a_cluster_goes_can_be_read_and_not_written(caller: Caller) -> None:
+    cluster = make_cluster(state="degraded", problems={"nodes": "forbidden"})
+    assert caller.get(f"clusters/{cluster.pk}/")["problems"] == {"nodes": "forbidden"}
+    assert list(caller.patch(f"clusters/{cluster.pk}/", {"state": "watching"}, 400)) == ["state"]
+
+
+# --- Event types ----------------------------------------------------------------------------------------
+
+
+def test_event_types_tell_every_name_and_what_aliases_stand_for(caller: Caller) -> None:
+    found = {row["name"]: row for row in caller.get("event-types/")}
+    assert set(found) == {catalog.ALL, *catalog.ALIASES, *catalog.EVENT_TYPES}
+    assert found["pod_crash"]["stands_for"] == ["pod_crash_loop", "pod_oom_restart"]
+    assert found["hpa_maxed"]["severity"] == "high"
+    assert caller.get("event-types/hpa_maxed/") == found["hpa_maxed"]
+    assert caller.call("GET", "event-types/nope/").status_code == 404
+
+
+@pytest.mark.parametrize("collection", ["events", "clusters", "subscriptions"])
+def test_a_list_takes_as_many_queries_for_one_as_for_twenty(
+    caller: Caller, collection: str, django_assert_num_queries: Any
+) -> None:
+    for number in range(20):
+        make_event(fingerprint=f"key-{number}").save()
+        make_subscription(make_connector(f"hook {number}"), "hpa_maxed")
+        make_cluster(f"cluster {number}")
+    with django_assert_num_queries(3):
+        assert len(caller.get(f"{collection}/")["results"]) == 20

@@ -1,0 +1,195 @@
+"""The forms of subscriptions and clusters: what they offer, what they take, where errors land."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from connectors.models import Connector
+from events import catalog
+from events.cluster.kubeconfig import SIZE_LIMIT
+from events.forms import ClusterForm, SubscriptionForm, event_type_choices
+from events.models import Cluster, Subscription
+from tests.making import make_cluster, make_connector, make_subscription
+
+pytestmark = pytest.mark.django_db
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: production
+clusters: [{name: production, cluster: {server: "https://kubernetes.example.com:6443"}}]
+users: [{name: kubegraf, user: {token: hush-hush-4711}}]
+contexts: [{name: production, context: {cluster: production, user: kubegraf}}]
+"""
+
+
+def subscription_form(connector: Connector, **posted: Any) -> SubscriptionForm:
+    """The form of a new subscription, as posted."""
+    return SubscriptionForm({"connector": connector.pk, "min_severity": "info", **posted})
+
+
+def cluster_form(instance: Cluster | None = None, file: bytes | None = None, **posted: Any) -> ClusterForm:
+    """The form of a cluster, as posted."""
+    files = {"kubeconfig_file": SimpleUploadedFile("config", file)} if file is not None else {}
+    return ClusterForm({"name": "production", "access": "kubeconfig", **posted}, files, instance=instance)
+
+
+def errors_of(form: Any) -> dict[str, list[str]]:
+    """Every error, by field."""
+    return {name: list(texts) for name, texts in form.errors.items()}
+
+
+# --- Subscriptions --------------------------------------------------------------------------------------
+
+
+def test_every_name_of_the_catalog_is_offered_under_its_heading() -> None:
+    groups = dict(event_type_choices())
+    offered = [name for group in groups.values() for name, _ in group]
+    assert sorted(offered) == sorted([catalog.ALL, *catalog.ALIASES, *catalog.EVENT_TYPES])
+    assert "hpa_maxed" in [name for name, _ in groups["Application"]]
+
+
+def test_a_subscription_is_read_whole() -> None:
+    form = subscription_form(
+        make_connector(),
+        event_types=["pod_crash", "hpa_maxed"],
+        min_severity="high",
+        namespaces="prod-*\nstaging",
+        clusters="eu, us",
+        conditions='{"restart_count": 5}',
+    )
+    assert errors_of(form) == {}
+    saved = form.save()
+    assert (saved.event_types, saved.min_severity) == (["pod_crash", "hpa_maxed"], "high")
+    assert (saved.namespaces, saved.clusters) == (["prod-*", "staging"], ["eu", "us"])
+    assert saved.conditions == {"restart_count": 5}
+
+
+def test_nothing_said_is_everything() -> None:
+    saved = subscription_form(make_connector()).save()
+    assert (saved.event_types, saved.namespaces, saved.clusters, saved.conditions) == ([], [], [], {})
+
+
+@pytest.mark.parametrize(
+    ("conditions", "words"),
+    [
+        ('{"namespac": "a"}', "There is no condition 'namespac'. Did you mean 'namespace'?"),
+        ('{"restart_count": "many"}', "'restart_count' wants a number."),
+        ('["namespace"]', 'Conditions are an object such as {"namespace": "production"}.'),
+        ("{", "This is not JSON: Expecting property name enclosed in double quotes in line 1, column 2."),
+    ],
+)
+def test_conditions_that_cannot_hold_are_refused_at_their_field(conditions: str, words: str) -> None:
+    form = subscription_form(make_connector(), conditions=conditions)
+    assert errors_of(form) == {"conditions": [words]}
+
+
+def test_an_unknown_event_type_is_refused_at_its_field() -> None:
+    form = subscription_form(make_connector(), event_types=["pod_crush"])
+    assert list(errors_of(form)) == ["event_types"]
+
+
+def test_a_stored_type_that_is_no_longer_known_is_shown_rather_than_dropped() -> None:
+    subscription = make_subscription(make_connector(), "hpa_maxed")
+    Subscription.objects.update(event_types=["hpa_maxed", "retired_type"])
+    subscription.refresh_from_db()
+    assert "retired_type: there is no such type any more" in SubscriptionForm(instance=subscription).as_p()
+    posted = {"connector": subscription.connector_id, "min_severity": "info"}
+    form = SubscriptionForm({**posted, "event_types": ["retired_type"]}, instance=subscription)
+    assert "There is no event type 'retired_type'" in errors_of(form)["event_types"][0]
+
+
+def test_a_form_sent_in_as_it_was_shown_is_no_change() -> None:
+    connector = make_connector()
+    subscription = make_subscription(connector, "hpa_maxed", namespaces=["a", "b"], conditions={"count": 2})
+    posted = {
+        "connector": connector.pk,
+        "enabled": "on",
+        "event_types": ["hpa_maxed"],
+        "min_severity": "info",
+        "namespaces": "a\r\nb",
+        "conditions": '{"count": 2}',
+        "send_resolved": "on",
+    }
+    assert SubscriptionForm(posted, instance=subscription).changed_data == []
+
+
+# --- Clusters -------------------------------------------------------------------------------------------
+
+
+def test_a_kubeconfig_is_taken_as_text() -> None:
+    form = cluster_form(kubeconfig_text=KUBECONFIG)
+    assert errors_of(form) == {}
+    form.save()
+    assert "hush-hush-4711" in Cluster.objects.get().kubeconfig
+
+
+def test_a_kubeconfig_is_taken_as_a_file() -> None:
+    form = cluster_form(file=KUBECONFIG.encode())
+    assert errors_of(form) == {}
+    form.save()
+    assert Cluster.objects.get().kubeconfig == KUBECONFIG
+
+
+def test_a_kubeconfig_left_blank_is_kept() -> None:
+    cluster = make_cluster(access="kubeconfig", kubeconfig=KUBECONFIG)
+    form = cluster_form(cluster, namespaces="production")
+    assert errors_of(form) == {}
+    form.save()
+    stored = Cluster.objects.get()
+    assert (stored.kubeconfig, stored.namespaces) == (KUBECONFIG, ["production"])
+
+
+def test_a_kubeconfig_is_never_shown_again() -> None:
+    cluster = make_cluster(access="kubeconfig", kubeconfig=KUBECONFIG)
+    assert "hush-hush" not in ClusterForm(instance=cluster).as_p()
+    mistaken = cluster_form(kubeconfig_text=KUBECONFIG.replace("server", "sever"))
+    assert not mistaken.is_valid()
+    assert "hush-hush" not in mistaken.as_p()
+
+
+def test_access_by_kubeconfig_takes_one() -> None:
+    assert errors_of(cluster_form()) == {
+        "kubeconfig_text": ["Enter the kubeconfig of the cluster, or choose another access."]
+    }
+
+
+def test_what_is_wrong_with_a_kubeconfig_is_said_at_its_field() -> None:
+    program = KUBECONFIG.replace("token: hush-hush-4711", "exec: {command: aws}")
+    (words,) = errors_of(cluster_form(kubeconfig_text=program))["kubeconfig_text"]
+    assert "from a program on your machine" in words
+
+
+def test_a_context_that_the_stored_kubeconfig_has_not_is_said_at_the_context() -> None:
+    cluster = make_cluster(access="kubeconfig", kubeconfig=KUBECONFIG)
+    (words,) = errors_of(cluster_form(cluster, context="staging"))["context"]
+    assert "no context “staging”" in words
+
+
+def test_a_kubeconfig_that_would_not_be_used_is_refused() -> None:
+    assert list(errors_of(cluster_form(access="context", kubeconfig_text=KUBECONFIG))) == ["kubeconfig_text"]
+
+
+def test_the_service_account_has_no_contexts() -> None:
+    assert list(errors_of(cluster_form(access="in_cluster", context="a"))) == ["context"]
+
+
+def test_a_file_that_is_no_text_or_too_large_is_refused() -> None:
+    assert errors_of(cluster_form(file=b"\xff\xfe")) == {"kubeconfig_file": ["This is not a text file."]}
+    assert list(errors_of(cluster_form(file=b"a" * (SIZE_LIMIT + 1)))) == ["kubeconfig_file"]
+
+
+def test_an_unreadable_kubeconfig_survives_a_change_of_something_else(settings: Any) -> None:
+    make_cluster(access="kubeconfig", kubeconfig=KUBECONFIG)
+    good = settings.FIELD_ENCRYPTION_KEY
+    settings.FIELD_ENCRYPTION_KEY = [Fernet.generate_key().decode()]
+    form = cluster_form(Cluster.objects.get(), name="renamed")
+    assert errors_of(form) == {}
+    form.save()
+    settings.FIELD_ENCRYPTION_KEY = good
+    stored = Cluster.objects.get()
+    assert (stored.name, stored.kubeconfig) == ("renamed", KUBECONFIG)

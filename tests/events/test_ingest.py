@@ -1,0 +1,235 @@
+"""From observations to events on record, and who is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from django.db import OperationalError, transaction
+from django.db.transaction import Atomic
+
+from connectors.models import Delivery
+from events.cluster.decoding import decode
+from events.cluster.objects import Deployment, Node, Object, Pod
+from events.cluster.watch import Gone, Listed, Seen
+from events.ingest import Ingest
+from events.models import Cluster, Event
+from events.routing import Namespace
+from tests.fakes.objects import crash_looping, deployment, healed, node, not_ready, pod, restarted
+from tests.making import make_cluster, make_connector, make_subscription
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime.now(UTC)
+AT_ONCE = {"pod_crash_loop": {"clear_after": 0}, "node_unhealthy": {"for_seconds": 0, "clear_after": 0}}
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    make_subscription(make_connector())
+    return make_cluster()
+
+
+@pytest.fixture
+def ingest(cluster: Cluster) -> Ingest:
+    return Ingest(cluster, AT_ONCE)
+
+
+def seen(obj: dict[str, Any], at: datetime = NOW) -> Seen:
+    kinds: dict[str, type[Object]] = {"Pod": Pod, "Node": Node, "Deployment": Deployment}
+    named = {**obj, "metadata": {"uid": f"uid-{obj['metadata']['name']}", "namespace": "", **obj["metadata"]}}
+    return Seen(decode(msgspec.Raw(msgspec.json.encode(named)), kinds[obj["kind"]]), at)
+
+
+def told() -> list[tuple[str, str]]:
+    return list(Delivery.objects.order_by("id").values_list("message__event_type", "message__status"))
+
+
+def on_node(obj: dict[str, Any], name: str) -> dict[str, Any]:
+    return {**obj, "spec": {**obj["spec"], "nodeName": name}}
+
+
+def test_twenty_pods_of_one_deployment_are_one_event_that_counts_twenty(ingest: Ingest) -> None:
+    ingest.apply([seen(crash_looping(pod(f"web-{n}", "shop", owner="web"))) for n in range(20)])
+
+    event = Event.objects.get()
+    assert (event.count, event.subject) == (20, "Deployment/web")
+    assert Delivery.objects.get().said().title.endswith(" in crash loop and 19 more")
+    assert told() == [("pod_crash_loop", "firing")]
+
+
+def test_while_a_node_is_down_its_pods_are_on_record_and_nobody_is_told(ingest: Ingest) -> None:
+    ingest.apply([seen(not_ready(node("node-1")))])
+    ingest.apply([seen(crash_looping(on_node(pod("web-1", "shop"), "node-1")))])
+
+    down, looping = Event.objects.order_by("first_seen")
+    assert looping.inhibited_by == down
+    assert told() == [("node_unhealthy", "firing")]
+
+
+def test_what_outlasts_the_node_s_trouble_is_told_then(ingest: Ingest) -> None:
+    ingest.apply([seen(not_ready(node("node-1")))])
+    ingest.apply([seen(crash_looping(on_node(pod("web-1", "shop"), "node-1")))])
+
+    ingest.apply([seen(node("node-1"))])
+
+    assert ("pod_crash_loop", "firing") in told()
+    assert Event.objects.get(event_type="pod_crash_loop").inhibited_by is None
+
+
+def test_pods_of_other_nodes_are_told_of(ingest: Ingest) -> None:
+    ingest.apply([seen(not_ready(node("node-1")))])
+    ingest.apply([seen(crash_looping(on_node(pod("web-1", "shop"), "node-2")))])
+
+    assert told() == [("node_unhealthy", "firing"), ("pod_crash_loop", "firing")]
+
+
+def test_the_restarts_of_a_crash_loop_are_recorded_and_not_told(ingest: Ingest) -> None:
+    web = crash_looping(pod("web-1", "shop"))
+    ingest.apply([seen(web)])
+    ingest = Ingest(ingest.cluster, {"pod_crash_loop": {"clear_after": 600}})
+    ingest.apply([seen(restarted(web))])
+
+    assert Event.objects.get(event_type="pod_restarted").inhibited_by is not None
+    assert told() == [("pod_crash_loop", "firing")]
+
+
+def test_an_annotation_of_the_workload_travels_with_its_events(ingest: Ingest) -> None:
+    web = crash_looping(pod("web-1", "shop"))
+    web["metadata"]["annotations"] = {"kubegraf.io/slack-channel": "#shop", "other": "no"}
+
+    ingest.apply([seen(web)])
+
+    assert Event.objects.get().routing == {"slack-channel": "#shop"}
+    assert Delivery.objects.get().said().routing == {"slack-channel": "#shop"}
+
+
+def namespace(name: str, **annotations: str) -> Seen:
+    metadata = {"name": name, "uid": f"ns-{name}", "annotations": annotations}
+    return Seen(decode(msgspec.Raw(msgspec.json.encode({"metadata": metadata})), Namespace), NOW)
+
+
+def test_a_namespace_may_ask_for_all_that_happens_in_it(ingest: Ingest) -> None:
+    asked = {"kubegraf.io/slack-channel": "#shop", "kubegraf.io/email-to": "shop@example.com"}
+    ingest.apply([namespace("shop", **asked)])
+    web = crash_looping(pod("web-1", "shop"))
+    web["metadata"]["annotations"] = {"kubegraf.io/slack-channel": "#web"}
+
+    ingest.apply([seen(web)])
+
+    assert Event.objects.get().routing == {"slack-channel": "#web", "email-to": "shop@example.com"}
+
+
+def test_a_deployment_may_ask_for_what_happens_to_its_pods(ingest: Ingest) -> None:
+    web = deployment("web", namespace="shop")
+    web["metadata"]["annotations"] = {"kubegraf.io/github-repo": "shop/web"}
+    ingest.apply([seen(web)])
+
+    ingest.apply([seen(crash_looping(pod("web-1", "shop", owner="web")))])
+
+    assert Event.objects.get().routing == {"github-repo": "shop/web"}
+
+
+def test_what_happened_while_nobody_watched_is_told_once_and_marked_as_seen_late(cluster: Cluster) -> None:
+    there = [seen(pod("web-1", "shop")), Listed(Pod, "", frozenset({"uid-web-1"}), NOW)]
+    Ingest(cluster, AT_ONCE).apply(there)
+
+    Ingest(cluster, AT_ONCE).apply([seen(restarted(pod("web-1", "shop"))), there[1]])
+    Ingest(cluster, AT_ONCE).apply([seen(restarted(pod("web-1", "shop"))), there[1]])
+
+    assert [event.details["seen_late"] for event in Event.objects.all()] == [True]
+    assert told() == [("pod_restarted", "occurred")]
+
+
+def test_what_happens_while_somebody_watches_is_not_marked(ingest: Ingest) -> None:
+    ingest.apply([seen(pod("web-1", "shop")), Listed(Pod, "", frozenset({"uid-web-1"}), NOW)])
+    ingest.apply([seen(restarted(pod("web-1", "shop")))])
+
+    assert "seen_late" not in Event.objects.get().details
+
+
+def test_what_is_not_in_a_new_list_is_gone(ingest: Ingest) -> None:
+    ingest.apply([seen(crash_looping(pod("web-1", "shop")))])
+
+    ingest.apply([Listed(Pod, "", frozenset(), NOW)])
+
+    assert Event.objects.get().status == "resolved"
+
+
+def test_a_list_of_one_namespace_says_nothing_of_another(ingest: Ingest) -> None:
+    ingest.apply([seen(crash_looping(pod("web-1", "shop")))])
+
+    ingest.apply([Listed(Pod, "payments", frozenset(), NOW)])
+
+    assert Event.objects.get().status == "firing"
+
+
+def test_a_failed_transaction_loses_nothing_and_repeats_nothing(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = [seen(crash_looping(pod("web-1", "shop"))), seen(node("node-1"))]
+    with monkeypatch.context() as away:
+
+        def refuse(self: Atomic) -> None:
+            raise OperationalError("the database is away")
+
+        away.setattr(Atomic, "__enter__", refuse)
+        with pytest.raises(OperationalError):
+            ingest.apply(batch)
+    assert Event.objects.count() == 0
+
+    ingest.apply(batch)
+    ingest.apply(batch)
+
+    assert told() == [("pod_crash_loop", "firing")]
+    assert ingest.cluster.baselines.filter(kind="Node").count() == 1
+
+
+def test_two_watchers_of_one_cluster_make_one_event_of_one_problem(cluster: Cluster) -> None:
+    first, second = Ingest(cluster, AT_ONCE), Ingest(cluster, AT_ONCE)
+    web = crash_looping(pod("web-1", "shop"))
+    for ingest in (first, second):
+        ingest.apply([seen(web)])
+    for ingest in (first, second):
+        ingest.apply([seen(healed(web))])
+
+    assert Event.objects.filter(event_type="pod_crash_loop").count() == 1
+    assert [(kind, status) for kind, status in told() if kind == "pod_crash_loop"] == [
+        ("pod_crash_loop", "firing"),
+        ("pod_crash_loop", "resolved"),
+    ]
+
+
+def test_a_dry_run_tells_and_writes_nothing(ingest: Ingest) -> None:
+    lines = list(ingest.look([seen(crash_looping(pod("web-1", "shop")))], NOW))
+
+    assert lines == ["firing pod_crash_loop critical shop/Pod/web-1: Pod web-1 in crash loop"]
+    assert Event.objects.count() == 0
+
+
+def test_new_events_that_anyone_hears_of_are_enriched_before_they_are_written(cluster: Cluster) -> None:
+    asked: list[str] = []
+
+    def enrich(events: Sequence[Event]) -> None:
+        assert not Event.objects.exists()
+        for event in events:
+            asked.append(event.event_type)
+            event.details["last_logs"] = "panic"
+
+    Ingest(cluster, AT_ONCE, enrich=enrich).apply([seen(crash_looping(pod("web-1", "shop")))])
+
+    assert asked == ["pod_crash_loop"]
+    assert Delivery.objects.get().said().details["last_logs"] == "panic"
+
+
+def test_a_deleted_pod_ends_its_trouble(ingest: Ingest) -> None:
+    looping = seen(crash_looping(pod("web-1", "shop")))
+    ingest.apply([looping])
+
+    with transaction.atomic():
+        ingest.apply([Gone(looping.obj.ref, NOW + timedelta(seconds=1))])
+
+    assert Event.objects.get().status == "resolved"

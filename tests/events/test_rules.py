@@ -1,0 +1,87 @@
+"""The subscriptions in force: found quickly, kept as long as nothing has changed."""
+
+from __future__ import annotations
+
+import pytest
+from pytest_django import DjangoAssertNumQueries
+
+from connectors.message import Severity
+from events import rules
+from events.match import EventFacts, Rule
+from events.rules import RuleBook
+from tests.making import make_connector, make_subscription
+
+FACTS = EventFacts(event_type="pod_crash_loop", severity=Severity.HIGH, namespace="shop")
+
+
+def rule(number: int, connector: int = 1, **more: object) -> Rule:
+    return Rule(subscription_id=number, connector_id=connector, **more)  # type: ignore[arg-type]  # any clause
+
+
+def wanting(*given: Rule) -> list[int]:
+    return [found.subscription_id for found in RuleBook(given).wanting(FACTS)]
+
+
+def test_rules_are_found_by_type_and_by_namespace() -> None:
+    assert wanting(
+        rule(1, 1),
+        rule(2, 2, types=frozenset({"pod_crash_loop"})),
+        rule(3, 3, namespaces=["other", "shop"]),
+        rule(4, 4, types=frozenset({"pod_crash_loop"}), namespaces=["shop"]),
+        rule(5, 5, namespaces=["sh*"]),
+        rule(6, 6, types=frozenset({"node_unhealthy"})),
+        rule(7, 7, namespaces=["other"]),
+        rule(8, 8, namespaces=["oth?r"]),
+    ) == [1, 2, 3, 4, 5]
+
+
+def test_of_one_connectors_rules_the_oldest_that_wants_it_counts() -> None:
+    assert wanting(
+        rule(9, namespaces=["shop"]), rule(3, types=frozenset({"pod_crash_loop"})), rule(2, namespaces=["x"])
+    ) == [3]
+
+
+def current() -> list[int]:
+    return [found.subscription_id for found in rules.current().wanting(FACTS)]
+
+
+@pytest.mark.django_db
+def test_the_book_is_kept_while_nothing_changes(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    subscription = make_subscription(make_connector())
+    assert current() == [subscription.pk]
+
+    with django_assert_num_queries(2):  # whether anything has changed
+        assert current() == [subscription.pk]
+
+
+@pytest.mark.django_db
+def test_a_change_is_noticed_at_once() -> None:
+    connector = make_connector()
+    first, second = make_subscription(connector), make_subscription(make_connector("second"))
+    assert current() == [first.pk, second.pk]
+
+    first.namespaces = ["elsewhere"]
+    first.save()
+    assert current() == [second.pk]
+
+    second.delete()
+    assert current() == []
+
+    first.namespaces = []
+    first.save()
+    assert current() == [first.pk]
+
+    connector.enabled = False
+    connector.save()
+    assert current() == []
+
+
+@pytest.mark.django_db
+def test_what_no_row_tells_is_noticed_a_little_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    subscription = make_subscription(make_connector())
+    assert current() == [subscription.pk]
+    type(subscription).objects.update(enabled=False)
+
+    monkeypatch.setattr(rules, "SECONDS", 0.0)
+
+    assert current() == []

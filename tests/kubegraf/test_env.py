@@ -1,0 +1,85 @@
+"""Where things are, as the environment says or by default."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from kubegraf import env
+
+
+@pytest.fixture(autouse=True)
+def nothing_exported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A data directory and nothing else."""
+    for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "FIELD_ENCRYPTION_KEY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(f"{name}_FILE", raising=False)
+    monkeypatch.setenv("KUBEGRAF_DATA_DIR", str(tmp_path))
+    return tmp_path
+
+
+def test_the_data_directory_is_var_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBEGRAF_DATA_DIR")
+    assert env.data_dir() == env.BASE_DIR / "var"
+
+
+def test_the_data_directory_may_be_given_relative_to_the_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/example")
+    monkeypatch.setenv("KUBEGRAF_DATA_DIR", "~/kubegraf")
+    assert env.data_dir() == Path("/home/example/kubegraf")
+
+
+def test_a_key_comes_from_the_environment_first(
+    monkeypatch: pytest.MonkeyPatch, nothing_exported: Path
+) -> None:
+    (nothing_exported / "secret_key").write_text("generated\n")
+    monkeypatch.setenv("SECRET_KEY", "exported")
+    assert env.key("SECRET_KEY", "secret_key") == "exported"
+
+
+def test_a_generated_key_is_read_from_the_data_directory(nothing_exported: Path) -> None:
+    (nothing_exported / "secret_key").write_text("generated\n")
+    assert env.key("SECRET_KEY", "secret_key") == "generated"
+
+
+def test_a_key_that_is_nowhere_is_empty() -> None:
+    assert env.key("SECRET_KEY", "secret_key") == ""
+
+
+def test_the_socket_is_in_the_data_directory(nothing_exported: Path) -> None:
+    assert env.embedded_socket() == nothing_exported / "valkey.sock"
+
+
+def test_a_deep_data_directory_has_its_socket_in_the_temporary_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KUBEGRAF_DATA_DIR", f"/{'deep/' * 30}a")
+    path = env.embedded_socket()
+    assert path.is_relative_to(tempfile.gettempdir())
+    assert len(str(path)) <= env.SOCKET_PATH_LIMIT
+    assert path == env.embedded_socket()
+    monkeypatch.setenv("KUBEGRAF_DATA_DIR", f"/{'deep/' * 30}b")
+    assert env.embedded_socket() != path
+
+
+def test_the_embedded_database_and_broker_are_the_default(nothing_exported: Path) -> None:
+    assert env.database_url() == f"sqlite:///{nothing_exported}/kubegraf.sqlite3"
+    assert env.redis_url() == f"redis+socket://{nothing_exported}/valkey.sock"
+
+
+def test_exported_addresses_replace_the_embedded_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db.example.com/kubegraf")
+    monkeypatch.setenv("REDIS_URL", "redis://redis.example.com:6379/0")
+    assert env.database_url() == "postgresql://db.example.com/kubegraf"
+    assert env.redis_url() == "redis://redis.example.com:6379/0"
+
+
+@pytest.mark.parametrize("name", ["a b", "é", "a+b", "100%", "a?b", "a#b"])
+def test_the_embedded_database_is_found_whatever_the_data_directory_is_called(
+    monkeypatch: pytest.MonkeyPatch, nothing_exported: Path, name: str
+) -> None:
+    folder = nothing_exported / name
+    monkeypatch.setenv("KUBEGRAF_DATA_DIR", str(folder))
+    assert env.env.db_url_config(env.database_url())["NAME"] == str(folder / "kubegraf.sqlite3")

@@ -1,0 +1,1 @@
+"""What is promised of deliveries, shown by doing it to real processes."""

@@ -1,0 +1,86 @@
+"""The database may go away in the middle of the work and come back: nothing is lost and nobody is stuck."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.db import connection
+
+from tests.database import TestDatabase
+from tests.receiver import OK, Answer, Received, Receiver
+from tests.reliability.traffic import (
+    crew,
+    happen,
+    received,
+    sent_twice_only_where_unknown,
+    subscribed,
+    wait_until_all,
+)
+from tests.running import Processes
+from tests.waiting import until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def server(database_server: TestDatabase, processes: Processes) -> Iterator[TestDatabase]:
+    """The database server, which keeps what was committed, and runs again when the test is over."""
+    _commit_synchronously("on")
+    yield database_server
+    database_server.start()
+    connection.close()
+    _commit_synchronously("off")
+
+
+def _commit_synchronously(value: str) -> None:
+    """Tests run without, which is quick, and loses in a crash what was committed last."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER SYSTEM SET synchronous_commit = {value}")
+        cursor.execute("SELECT pg_reload_conf()")
+    connection.close()
+
+
+def test_restarted_while_deliveries_are_under_way(
+    server: TestDatabase, receivers: Callable[..., Receiver], processes: Processes
+) -> None:
+    pause = threading.Event()
+
+    def takes_a_moment(request: Received) -> Answer:
+        pause.wait(0.05)
+        return OK
+
+    made = [receivers(takes_a_moment) for _ in range(3)]
+    for number, receiver in enumerate(made):
+        subscribed(receiver, f"hook-{number}")
+    *workers, beat = crew(processes, 2)
+    happen(150)
+    until(lambda: sum(received(*made).values()) > 50)
+
+    server.stop()
+    for worker in workers:
+        worker.wait_for("OperationalError", 20)
+    server.start()
+    connection.close()
+    happen(10)
+
+    wait_until_all("delivered", 480)
+    sent_twice_only_where_unknown(*made)
+    assert all(process.running for process in (*workers, beat))
+
+
+def test_away_when_the_workers_start(server: TestDatabase, receiver: Receiver, processes: Processes) -> None:
+    subscribed(receiver)
+    happen(10)
+    connection.close()
+    server.stop()
+    worker, beat = crew(processes)
+    worker.wait_for("OperationalError", 20)
+
+    server.start()
+
+    wait_until_all("delivered", 10)
+    assert set(received(receiver).values()) == {1}
+    assert worker.running
+    assert beat.running
