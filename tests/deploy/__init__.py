@@ -1,0 +1,1 @@
+"""The files under deploy/, read as those read them who will run them."""
