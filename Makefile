@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format pytest lock clean
+.PHONY: help run test check format pytest lock bench-watch bench-delivery clean
 
 help:            ## what there is
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -28,6 +28,9 @@ pytest: $(VENV)/.dev    ## the tests alone, on SQLite and on PostgreSQL
 	$(BIN)/python -m pytest -n auto --database=sqlite
 	$(BIN)/python -m pytest -n auto --database=postgresql
 
+bench-delivery: $(VENV)/.dev   ## how fast deliveries go, compared with others (ARGS=--quick for less); see bench/README.md
+	@$(BIN)/python -m bench.delivery $(ARGS)
+
 format: $(VENV)/.dev    ## let ruff put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -35,6 +38,9 @@ format: $(VENV)/.dev    ## let ruff put the code in order
 lock: $(VENV)/.dev      ## resolve requirements*.in again into pinned, hashed requirements*.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --custom-compile-command 'make lock' -o requirements.txt requirements.in
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --custom-compile-command 'make lock' -o requirements-dev.txt requirements-dev.in
+
+bench-watch: $(VENV)/.dev   ## what watching costs, against the official client (ARGS=--quick)
+	@$(BIN)/python -m bench.watch $(ARGS)
 
 clean:           ## forget the virtual environment and caches (var/ with the data stays)
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
