@@ -367,7 +367,8 @@ def test_every_leader_has_a_greater_number(server: FakeKubernetes) -> None:
 
 def test_clusters_are_spread_over_watchers_and_none_is_left(server: FakeKubernetes) -> None:
     clusters = [register(server, f"c{number}") for number in range(6)]
-    times = LeaseTimes(courtesy=0.3, patience=2.5, retry=0.1)
+    # Long beside what a busy machine makes of the starts of twelve threads.
+    times = LeaseTimes(courtesy=1.0, patience=6.0, retry=0.1)
     with standing(*clusters, times=times) as first, standing(*clusters, times=times) as second:
         until(lambda: sum(handle.leads() for handle in first + second) == len(clusters), 20)
         shares = sorted(sum(handle.leads() for handle in handles) for handles in (first, second))
