@@ -25,6 +25,7 @@ check: $(VENV)/.dev     ## linters, types, import rules, Django's own checks
 	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
 
 pytest: $(VENV)/.dev    ## the tests alone, on SQLite and on PostgreSQL
+	@$(BIN)/python -m tests.browser.install
 	$(BIN)/python -m pytest -n auto --database=sqlite
 	$(BIN)/python -m pytest -n auto --database=postgresql
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_POST
 
 from connectors import outbox, registry, trial
+from connectors.console import ConsolePage, badge
 from connectors.delivery_admin import delivery_link
 from connectors.forms import config_names, delivery_names, form_for
 from connectors.health import State, health, result_of_test
@@ -26,7 +22,7 @@ from connectors.vitals import vitals_of
 
 
 @admin.register(Connector)
-class ConnectorAdmin(admin.ModelAdmin[Connector]):
+class ConnectorAdmin(ConsolePage[Connector]):
     """Adding one asks for its type first; the type is then settled."""
 
     list_display = ("name", "provider", "enabled", "state", "last_success_at")
@@ -42,13 +38,14 @@ class ConnectorAdmin(admin.ModelAdmin[Connector]):
         "last_failure_at",
     )
     change_form_template = "admin/connectors/connector/change_form.html"
+    buttons = {"test": "change", "resume": "change"}
 
     # --- What the page shows
 
     @admin.display(description="state", ordering="paused_at")
-    def state(self, connector: Connector) -> str:
+    def state(self, connector: Connector) -> SafeString:
         """The state in one word."""
-        return health(connector).state.value
+        return badge(health(connector).state.value)
 
     @admin.display(description="state")
     def state_words(self, connector: Connector) -> str:
@@ -140,33 +137,6 @@ class ConnectorAdmin(admin.ModelAdmin[Connector]):
         return super().response_add(request, obj, post_url_continue)
 
     # --- Buttons
-
-    def get_urls(self) -> list[URLPattern]:
-        """The buttons' addresses, before the admin's own, the last of which takes anything."""
-        return [
-            path(
-                f"<path:object_id>/{name}/",
-                self.admin_site.admin_view(require_POST(self._button(action))),
-                name=f"connectors_connector_{name}",
-            )
-            for name, action in (("test", self.test), ("resume", self.resume))
-        ] + super().get_urls()
-
-    def _button(
-        self, action: Callable[[HttpRequest, Connector], None]
-    ) -> Callable[[HttpRequest, str], HttpResponse]:
-        """A view that does something with a connector and goes back to its page."""
-
-        def view(request: HttpRequest, object_id: str) -> HttpResponse:
-            connector = self.get_object(request, unquote(object_id))
-            if connector is None:
-                return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]  # not in the stubs
-            if not self.has_change_permission(request, connector):
-                raise PermissionDenied
-            action(request, connector)
-            return HttpResponseRedirect(reverse("admin:connectors_connector_change", args=(connector.pk,)))
-
-        return view
 
     def test(self, request: HttpRequest, connector: Connector) -> None:
         """Sends a test message now, by the path of every other, and says what came of it."""

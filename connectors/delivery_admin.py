@@ -8,15 +8,14 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path, reverse
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_POST
 
 from connectors import outbox, registry
+from connectors.console import RecordPage, badge
 from connectors.engine.digest import ORIGIN
 from connectors.models import UNSETTLED, Attempt, DeadLetter, Delivery, DeliveryStatus
 
@@ -44,12 +43,12 @@ class TypeFilter(admin.SimpleListFilter):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(admin.ModelAdmin[Delivery]):
+class DeliveryAdmin(RecordPage[Delivery]):
     """Nobody but the engine writes here."""
 
     list_display = (
         "title",
-        "status",
+        "state",
         "connector_name",
         "event_type",
         "attempt_count",
@@ -59,8 +58,8 @@ class DeliveryAdmin(admin.ModelAdmin[Delivery]):
     list_filter = ("status", TypeFilter, "connector", "reason")
     search_fields = ("connector_name", "message__title", "message__resource", "message_id", "key", "note")
     search_help_text = "Connector, title, resource, note, or the event's id"
-    show_full_result_count = False
     actions = ("redeliver_selected",)
+    buttons = {"redeliver": "redeliver"}
     change_form_template = "admin/connectors/delivery/change_form.html"
     fieldsets = (
         (None, {"fields": ("title", "status", "reason", "note", "connector", "connector_name", "provider")}),
@@ -85,6 +84,11 @@ class DeliveryAdmin(admin.ModelAdmin[Delivery]):
     def title(self, delivery: Delivery) -> str:
         """What it is about."""
         return str(delivery.message.get("title", ""))
+
+    @admin.display(description="status", ordering="status")
+    def state(self, delivery: Delivery) -> SafeString:
+        """Where it stands."""
+        return badge(delivery.status)
 
     @admin.display(description="event type")
     def event_type(self, delivery: Delivery) -> str:
@@ -118,23 +122,11 @@ class DeliveryAdmin(admin.ModelAdmin[Delivery]):
 
     # --- Who may do what
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Deliveries come from events and tests."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
-        """The record is not edited."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
-        """The record is not cut."""
-        return False
-
     def has_view_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
         """Whoever may view deliveries, or have them sent again."""
         return request.user.has_perm("connectors.view_delivery") or self.has_redeliver_permission(request)
 
-    def has_redeliver_permission(self, request: HttpRequest) -> bool:
+    def has_redeliver_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
         """Sending once more takes the right to change deliveries."""
         return request.user.has_perm("connectors.change_delivery")
 
@@ -150,22 +142,9 @@ class DeliveryAdmin(admin.ModelAdmin[Delivery]):
             words += " The others are still on their way, or have no connector any more."
         self.message_user(request, words, messages.SUCCESS if sent else messages.WARNING)
 
-    def get_urls(self) -> list[URLPattern]:
-        """The button's address, before the admin's own, the last of which takes anything."""
-        view = self.admin_site.admin_view(require_POST(self.redeliver_view))
-        return [
-            path("<path:object_id>/redeliver/", view, name="connectors_delivery_redeliver"),
-            *super().get_urls(),
-        ]
-
-    def redeliver_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Sends one delivery once more and goes back to its page."""
-        if not self.has_redeliver_permission(request):
-            raise PermissionDenied
-        delivery = self.get_object(request, unquote(object_id))
-        if delivery is not None:
-            self.redeliver_selected(request, Delivery.objects.filter(pk=delivery.pk))
-        return HttpResponseRedirect(reverse("admin:connectors_delivery_change", args=(unquote(object_id),)))
+    def redeliver(self, request: HttpRequest, delivery: Delivery) -> None:
+        """Sends one delivery once more."""
+        self.redeliver_selected(request, Delivery.objects.filter(pk=delivery.pk))
 
     def change_view(
         self,
@@ -190,6 +169,7 @@ class DeadLetterAdmin(DeliveryAdmin):
 
     list_display = ("page", "connector_name", "event_type", "reason", "note", "attempt_count", "settled_at")
     list_display_links = None
+    buttons = {}  # sending once more has its address with the deliveries
     list_filter = ("reason", TypeFilter, "connector", "settled_at")
 
     @admin.display(description="title")
@@ -204,10 +184,6 @@ class DeadLetterAdmin(DeliveryAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
         """The failed ones."""
         return super().get_queryset(request).filter(status=DeliveryStatus.FAILED)
-
-    def get_urls(self) -> list[URLPattern]:
-        """The admin's own; sending once more has its address with the deliveries."""
-        return super(DeliveryAdmin, self).get_urls()
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Whoever may see deliveries sees these: they have no rights of their own."""

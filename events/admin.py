@@ -12,6 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from connectors.admin import ConnectorAdmin
+from connectors.console import ConsolePage, RecordPage, RowsBeside, badge
 from connectors.delivery_admin import pretty
 from connectors.models import Connector, Delivery
 from events import catalog
@@ -19,7 +20,7 @@ from events.forms import ClusterForm, SubscriptionForm
 from events.models import Cluster, Event, Subscription
 
 
-class SubscriptionInline(admin.StackedInline[Subscription, Connector]):
+class SubscriptionInline(RowsBeside[Subscription, Connector]):
     """Which events the connector receives."""
 
     model = Subscription
@@ -53,7 +54,7 @@ admin.site.register(Connector, SubscribingConnectorAdmin)
 
 
 @admin.register(Subscription)
-class SubscriptionAdmin(admin.ModelAdmin[Subscription]):
+class SubscriptionAdmin(ConsolePage[Subscription]):
     """Who receives what, in one list."""
 
     form = SubscriptionForm
@@ -95,13 +96,13 @@ class EventTypeFilter(admin.SimpleListFilter):
 
 
 @admin.register(Event)
-class EventAdmin(admin.ModelAdmin[Event]):
+class EventAdmin(RecordPage[Event]):
     """What happened, to read. Nobody edits it."""
 
     list_display = (
         "title",
-        "status",
-        "severity",
+        "state",
+        "badness",
         "event_type",
         "cluster_name",
         "namespace",
@@ -111,7 +112,6 @@ class EventAdmin(admin.ModelAdmin[Event]):
     list_filter = ("status", "severity", EventTypeFilter, "cluster")
     search_fields = ("title", "resource", "subject", "namespace", "cluster_name")
     search_help_text = "Title, resource, namespace or cluster"
-    show_full_result_count = False
     change_form_template = "admin/events/event/change_form.html"
     fieldsets = (
         (None, {"fields": ("title", "description", "status", "severity", "event_type")}),
@@ -120,6 +120,16 @@ class EventAdmin(admin.ModelAdmin[Event]):
         ("Details", {"fields": ("details_shown", "recommendations_shown")}),
         ("Record", {"fields": ("id", "key", "source", "inhibited_by"), "classes": ("collapse",)}),
     )
+
+    @admin.display(description="status", ordering="status")
+    def state(self, event: Event) -> SafeString:
+        """Where it stands."""
+        return badge(event.status)
+
+    @admin.display(description="severity", ordering="severity")
+    def badness(self, event: Event) -> SafeString:
+        """How bad it is."""
+        return badge(event.severity)
 
     @admin.display(description="details")
     def details_shown(self, event: Event) -> SafeString:
@@ -139,18 +149,6 @@ class EventAdmin(admin.ModelAdmin[Event]):
             for item in event.recommendations
         ]
         return format_html("<ul>{}</ul>", format_html_join("", "{}", ((row,) for row in rows)))
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Events come from clusters and, over the API, from programs."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Event | None = None) -> bool:
-        """The record is not edited."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Event | None = None) -> bool:
-        """The record is not cut."""
-        return False
 
     def change_view(
         self,
@@ -183,11 +181,11 @@ STATE_FIELDS = (
 
 
 @admin.register(Cluster)
-class ClusterAdmin(admin.ModelAdmin[Cluster]):
+class ClusterAdmin(ConsolePage[Cluster]):
     """What is watched, and how that goes."""
 
     form = ClusterForm
-    list_display = ("name", "enabled", "access", "state", "state_message", "last_change_at")
+    list_display = ("name", "enabled", "access", "state_shown", "state_message", "last_change_at")
     list_filter = ("enabled", "state")
     search_fields = ("name",)
     readonly_fields = STATE_FIELDS
@@ -196,6 +194,11 @@ class ClusterAdmin(admin.ModelAdmin[Cluster]):
         ("Access", {"fields": ("access", "context", "kubeconfig_text", "kubeconfig_file")}),
         ("How it goes", {"fields": STATE_FIELDS}),
     )
+
+    @admin.display(description="state", ordering="state")
+    def state_shown(self, cluster: Cluster) -> SafeString:
+        """How the watch goes, in a word."""
+        return badge(cluster.state)
 
     @admin.display(description="state")
     def state_words(self, cluster: Cluster) -> str:

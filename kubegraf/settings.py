@@ -6,10 +6,12 @@ from typing import Any
 
 import django_stubs_ext
 from celery.schedules import crontab
+from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from connectors.engine.retry import SCHEDULE
 from kubegraf import logs
+from kubegraf.console import UNFOLD as UNFOLD
 from kubegraf.env import BASE_DIR, data_dir, database_url, env, key, redis_url
 
 # Lets classes such as ModelAdmin[Connector] say at run time, too, what they are about.
@@ -41,6 +43,9 @@ ALLOWED_HOSTS: list[str] = env.list("KUBEGRAF_ALLOWED_HOSTS", default=["127.0.0.
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
 INSTALLED_APPS = [
+    "unfold",  # before the admin, whose templates it replaces
+    "unfold.contrib.filters",
+    "unfold.contrib.forms",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -51,6 +56,8 @@ INSTALLED_APPS = [
     "rest_framework.authtoken",
     "django_filters",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "csp",
     "connectors",
     "events",
     "kubegraf",
@@ -60,6 +67,8 @@ MIDDLEWARE = [
     "kubegraf.health.HealthMiddleware",
     "kubegraf.metrics.MetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "kubegraf.policy.ConsolePolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -185,6 +194,19 @@ if PUBLIC_URL.startswith("https://"):
     CSRF_COOKIE_SECURE = True
 SESSION_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
+
+# Nothing is loaded from elsewhere, and no page runs scripts that stand in it. `kubegraf.policy` says what the
+# console's own pages may besides.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+    },
+}
 
 # --- Outgoing connections -------------------------------------------------------------------------------
 

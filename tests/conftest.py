@@ -56,13 +56,19 @@ DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "dja
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On PostgreSQL only what touches a database is run again: the rest has been run on SQLite."""
+    """On PostgreSQL only what touches a database is run again: the rest has been run on SQLite.
+
+    Nor is what is about the browser: pages ask the database the same as the tests of their views do.
+    """
     if config.getoption("--database") == "sqlite":
         return
     again = [
         item
         for item in items
-        if item.get_closest_marker("django_db") or DATABASE_FIXTURES & set(getattr(item, "fixturenames", ()))
+        if (
+            item.get_closest_marker("django_db") or DATABASE_FIXTURES & set(getattr(item, "fixturenames", ()))
+        )
+        and "chromium" not in getattr(item, "fixturenames", ())
     ]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(again)])
     items[:] = again

@@ -61,7 +61,7 @@ def staff(client: Client, *permissions: str) -> Client:
 
 def messages_of(html: str) -> str:
     """The text of the messages on a page."""
-    found = re.search(r'<ul class="messagelist">(.*?)</ul>', html, re.DOTALL)
+    found = re.search(r'<ul class="messagelist[^>]*>(.*?)</ul>', html, re.DOTALL)
     return re.sub(r"<[^>]+>|\s+", " ", found[1]).strip() if found else ""
 
 

@@ -1,0 +1,127 @@
+"""What all pages of the console have in common: their base classes, badges, and buttons that do something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
+
+if TYPE_CHECKING:  # the theme's own classes have no types; they are Django's, looking otherwise
+    from django.contrib.admin import ModelAdmin, StackedInline
+else:
+    from unfold.admin import ModelAdmin, StackedInline
+
+M = TypeVar("M", bound=Model)
+P = TypeVar("P", bound=Model)
+
+TONES = ("neutral", "good", "warning", "bad", "worst", "info")
+
+_TONE = {
+    # severities
+    "critical": "worst", "high": "bad", "medium": "warning", "low": "info", "info": "neutral",
+    # events
+    "firing": "bad", "resolved": "good", "occurred": "neutral", "acknowledged": "info",
+    # deliveries and attempts
+    "delivered": "good", "accepted": "good", "pending": "info", "sending": "info", "retrying": "warning",
+    "failed": "bad", "cancelled": "neutral", "unknown": "warning", "open": "info",
+    # connectors
+    "working": "good", "untested": "neutral", "failing": "bad", "paused": "bad", "disabled": "neutral",
+    # clusters
+    "watching": "good", "connecting": "info", "degraded": "warning", "unreachable": "bad",
+    "stopped": "warning", "never": "neutral",
+}  # fmt: skip
+"""How good or bad the words are that rows use for their state."""
+
+
+def badge(word: str, text: str = "", *, tone: str = "") -> SafeString:
+    """A state as a coloured label. `tone`, one of TONES, is that of the word unless it is given."""
+    shown = tone or _TONE.get(word, "neutral")
+    return format_html('<span class="kg-badge kg-{}">{}</span>', shown, text or word.replace("_", " "))
+
+
+class Button(Protocol):
+    """What a button does with a row. It may tell of it by `message_user`, or answer with a page."""
+
+    def __call__(self, request: HttpRequest, row: Any, /) -> HttpResponse | None: ...
+
+
+class ConsolePage(ModelAdmin[M]):
+    """A page of the console.
+
+    `buttons` maps the name of a method to the right that it takes (`change`, or a permission such as
+    `connectors.test_connector`). Each is reached by POST alone, at `<id>/<name>/`, named as the admin's own
+    pages are, and afterwards goes back to the row's page.
+    """
+
+    buttons: dict[str, str] = {}
+    list_fullwidth = True
+    warn_unsaved_form = True
+    empty_value_display = "–"
+
+    def get_urls(self) -> list[URLPattern]:
+        """The buttons' addresses, before the admin's own, the last of which takes anything."""
+        meta = self.model._meta
+        return [
+            path(
+                f"<path:object_id>/{name}/",
+                self.admin_site.admin_view(require_POST(self._pressed(getattr(self, name), right))),
+                name=f"{meta.app_label}_{meta.model_name}_{name}",
+            )
+            for name, right in self.buttons.items()
+        ] + list(super().get_urls())
+
+    def may(self, request: HttpRequest, right: str, row: M | None = None) -> bool:
+        """Whether somebody may do what takes this right."""
+        if "." in right:
+            return request.user.has_perm(right)
+        allowed: bool = getattr(self, f"has_{right}_permission")(request, row)
+        return allowed
+
+    def _pressed(self, button: Button, right: str) -> Callable[[HttpRequest, str], HttpResponse]:
+        @wraps(button)
+        def view(request: HttpRequest, object_id: str) -> HttpResponse:
+            row = self.get_object(request, unquote(object_id))
+            if row is None:
+                return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]  # not in the stubs
+            if not self.may(request, right, row):
+                raise PermissionDenied
+            return button(request, row) or HttpResponseRedirect(self.page_of(row))
+
+        return view
+
+    def page_of(self, row: M) -> str:
+        """The address of a row's page."""
+        meta = self.model._meta
+        return reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=(row.pk,))
+
+
+class RecordPage(ConsolePage[M]):
+    """Rows that are only read: nobody adds, edits or deletes them here."""
+
+    show_full_result_count = False
+    warn_unsaved_form = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """The record is written by what it records."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        """The record is not edited."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        """The record is not cut."""
+        return False
+
+
+class RowsBeside(StackedInline[M, P]):
+    """Rows that are edited on the page of the row they belong to."""

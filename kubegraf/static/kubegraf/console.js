@@ -1,0 +1,31 @@
+/* What the console's own pages do in the browser. No inline scripts: the page's policy forbids them. */
+"use strict";
+
+/* <button class="kg-copy" data-copy="#id">: copies the text of that element and says so. */
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  event.preventDefault();
+  const source = document.querySelector(button.dataset.copy);
+  if (!source) return;
+  const label = button.textContent;
+  try {
+    await navigator.clipboard.writeText(source.textContent);
+    button.textContent = "Copied";
+  } catch {
+    /* Without https a browser gives no clipboard: select the text, so that Ctrl-C takes it. */
+    const range = document.createRange();
+    range.selectNodeContents(source);
+    const selection = window.getSelection();
+    selection.removeAllRanges();
+    selection.addRange(range);
+    button.textContent = "Selected";
+  }
+  setTimeout(() => { button.textContent = label; }, 1500);
+});
+
+/* <form data-confirm="Really?">: asks before it is sent. */
+document.addEventListener("submit", (event) => {
+  const question = event.target.dataset && event.target.dataset.confirm;
+  if (question && !window.confirm(question)) event.preventDefault();
+});
