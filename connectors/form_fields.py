@@ -11,6 +11,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
+from unfold.widgets import INPUT_CLASSES, TEXTAREA_CLASSES, UnfoldAdminTextareaWidget
 
 from connectors import wellformed
 
@@ -40,6 +41,7 @@ class SecretWidget(forms.Widget):
         """Without the value: a form that was sent in with a mistake does not echo the secret either."""
         context = super().get_context(name, None, attrs)
         context["widget"] |= {
+            "classes": " ".join(TEXTAREA_CLASSES if self.multiline else INPUT_CLASSES),
             "multiline": self.multiline,
             "is_set": self.is_set,
             "may_clear": self.is_set and self.may_clear,
@@ -100,7 +102,7 @@ class LinesField(forms.Field):
     widget = forms.Textarea
 
     def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("widget", forms.Textarea(attrs={"rows": 3, "cols": 40, "class": "vLargeTextField"}))
+        kwargs.setdefault("widget", UnfoldAdminTextareaWidget(attrs={"rows": 3}))
         super().__init__(**kwargs)
 
     def prepare_value(self, value: Any) -> Any:
@@ -126,7 +128,7 @@ class JSONTextField(forms.Field):
     widget = forms.Textarea
 
     def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("widget", forms.Textarea(attrs={"rows": 5, "cols": 80, "class": "vLargeTextField"}))
+        kwargs.setdefault("widget", UnfoldAdminTextareaWidget(attrs={"rows": 5, "spellcheck": "false"}))
         super().__init__(**kwargs)
 
     def prepare_value(self, value: Any) -> Any:

@@ -7,6 +7,14 @@ from functools import cache
 from typing import Any, ClassVar
 
 from django import forms
+from unfold.widgets import (
+    UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 from connectors import registry, schema, setup
 from connectors.engine.bucket import limits_in_words
@@ -138,11 +146,11 @@ def form_field(field: ConfigField) -> forms.Field:
     words["initial"] = field.default
     match field.kind:
         case Kind.FLAG:
-            return forms.BooleanField(**{**words, "required": False})
+            return forms.BooleanField(**{**words, "required": False}, widget=UnfoldBooleanSwitchWidget)
         case Kind.INTEGER:
-            return forms.IntegerField(**words)
+            return forms.IntegerField(**words, widget=UnfoldAdminIntegerFieldWidget)
         case Kind.NUMBER:
-            return forms.FloatField(**words)
+            return forms.FloatField(**words, widget=UnfoldAdminDecimalFieldWidget(attrs={"step": "any"}))
         case Kind.CHOICE:
             return _choice_field(field, words)
         case Kind.LIST:
@@ -168,12 +176,13 @@ def _choice_field(field: ConfigField, words: dict[str, Any]) -> forms.Field:
         choices=[*none, *((text, text.replace("_", " ")) for text in by_text)],
         coerce=by_text.__getitem__,
         empty_value=None,
+        widget=UnfoldAdminSelectWidget,
         **words,
     )
 
 
-def _text_widget(field: ConfigField) -> forms.Widget:
+def _text_widget(field: ConfigField) -> Any:
     """A text is one line, unless its declaration says that it may hold several."""
     if field.multiline:
-        return forms.Textarea(attrs={"rows": 6, "cols": 80, "class": "vLargeTextField"})
-    return forms.TextInput(attrs={"class": "vTextField"})
+        return UnfoldAdminTextareaWidget(attrs={"rows": 6, "spellcheck": "false"})
+    return UnfoldAdminTextInputWidget()

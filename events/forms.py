@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
+from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from connectors.form_fields import Entry, JSONTextField, LinesField, SecretField
 from events import access, catalog
@@ -115,7 +116,7 @@ class ClusterForm(forms.ModelForm[Cluster]):
         label="Kubeconfig",
         help_text="With the access “stored kubeconfig”. Stored encrypted, never shown again.",
     )
-    kubeconfig_file = forms.FileField(required=False, label="or as a file")
+    kubeconfig_file = forms.FileField(required=False, label="or as a file", widget=UnfoldAdminFileFieldWidget)
 
     class Meta:
         model = Cluster

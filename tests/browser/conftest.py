@@ -142,8 +142,8 @@ def sign_in(page: Page, person: User) -> Page:
     client = Client()
     client.force_login(person)
     cookie = client.cookies[settings.SESSION_COOKIE_NAME]
-    page.goto("/admin/login/")
-    page.context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": page.url}])
+    host = {"domain": "127.0.0.1", "path": "/"}
+    page.context.add_cookies([{"name": cookie.key, "value": cookie.value, **host}])
     page.goto("/admin/")
     return page
 
