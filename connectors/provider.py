@@ -81,7 +81,8 @@ class Provider(ABC, Generic[C]):
         """Asks the service whether this configuration can work, sending nothing that anyone would see.
 
         The Receipt's note says what was found, in words for people; what is wrong is raised as a SendError
-        that says what to do about it. None where the service offers no such question.
+        that says what to do about it. Where the service offers no such question, what is left is
+        `connectors.handshake.reach`; None asks nothing at all.
         """
         return None
 

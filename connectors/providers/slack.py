@@ -22,6 +22,7 @@ from connectors import text
 from connectors.config_values import StringList, allowed, blank_is_absent, reveal, secret, web_address
 from connectors.conversation import Conversation, Dispatch, Receipt, Request, Response, post
 from connectors.errors import Reason, SendError
+from connectors.handshake import reach
 from connectors.message import JSONDict, Message
 from connectors.provider import Config, Preview, Provider, Rate
 from connectors.services.slack import block_kit
@@ -277,11 +278,10 @@ class Slack(Provider[SlackConfig]):
         where = channel if channel and config.chooses_channel else "the webhook's own channel"
         return Preview("slack", where, _said(message))
 
-    def check(self, config: SlackConfig) -> Conversation | None:
-        """auth.test for a bot; a webhook cannot be asked anything."""
-        return None if config.bot_token is None else self._check(config)
-
-    def _check(self, config: SlackConfig) -> Conversation:
+    def check(self, config: SlackConfig) -> Conversation:
+        """auth.test for a bot; a webhook cannot be asked more than whether it can be reached."""
+        if config.bot_token is None:
+            return (yield from reach(reveal(config.webhook_url, "Webhook URL", _webhook_url)))
         answer, response = yield from _bot(config).call("auth.test", {})
         who = f"The token is that of {answer.get('user', 'a bot')} in {answer.get('team', 'a workspace')}."
         scopes = [scope.strip() for scope in response.headers.get("x-oauth-scopes", "").split(",")]
