@@ -13,7 +13,7 @@ def html(content: JSONDict) -> SafeString:
     """The title above the first comment."""
     return format_html(
         '<div class="kgp-title">{}</div><div class="kgp-comment"><div class="kgp-by"><b>kubegraf</b>'
-        ' opened this just now</div><div class="kgp-markdown">{}</div></div>',
+        ' opened this just now</div><div class="kgp-body">{}</div></div>',
         content.get("title", ""),
         markup.github(str(content.get("body", ""))),
     )
