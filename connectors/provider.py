@@ -55,12 +55,15 @@ class Provider(ABC, Generic[C]):
     `example` is a complete configuration with made-up secrets, as a person would write it in JSON: it is
     what the documentation shows and what the tests of every provider run on. `rates` is how fast the service
     takes messages, all of them to be kept; `digests` says that people read what is sent, so that one message
-    may stand for many.
+    may stand for many. `needs` is what a person should have at hand before they begin, `icon` the name of a
+    Material symbol.
     """
 
     slug: ClassVar[str]
     label: ClassVar[str]
     summary: ClassVar[str]
+    needs: ClassVar[str] = ""
+    icon: ClassVar[str] = "cable"
     config_class: type[C]
     example: ClassVar[Mapping[str, Any]]
     rates: ClassVar[tuple[Rate, ...]] = ()

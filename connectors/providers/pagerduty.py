@@ -293,6 +293,8 @@ class PagerDuty(Provider[PagerDutyConfig]):
     slug = "pagerduty"
     label = "PagerDuty"
     summary = "Incidents that are triggered, acknowledged and resolved; planned changes as change events."
+    needs = "The integration key of a service: 32 letters and digits, from “Events API v2”."
+    icon = "e911_emergency"
     config_class = PagerDutyConfig
     example = {"integration_key": "R0MadeUpKeyForTheDocs0123456789a", "region": "us", "change_events": True}
 

@@ -62,18 +62,21 @@ class SlackConfig(Config):
         default=None,
         title="Webhook URL",
         description="From api.slack.com/apps → your app → Incoming Webhooks. Leave empty with a bot token.",
+        json_schema_extra={"essential": True},
     )
     bot_token: Annotated[SecretStr | None, secret(_bot_token), BeforeValidator(blank_is_absent)] = Field(
         default=None,
         title="Bot token",
         description="xoxb-…, from api.slack.com/apps → your app → OAuth & Permissions, with the scope"
         " chat:write. Messages are then updated in place. Leave empty with a webhook.",
+        json_schema_extra={"essential": True},
     )
     channel: Annotated[str, AfterValidator(_channel)] = Field(
         default="",
         title="Channel",
         description="#name or channel ID, or a person's member ID for direct messages. Needed with a bot"
         " token; an app's webhook has its channel built in.",
+        json_schema_extra={"essential": True},
     )
     legacy_webhook: bool = Field(
         default=False,
@@ -258,6 +261,8 @@ class Slack(Provider[SlackConfig]):
     slug = "slack"
     label = "Slack"
     summary = "Messages to a channel or a person; with a bot token they are updated in place."
+    needs = "The URL of an incoming webhook; or a bot token and the name of a channel."
+    icon = "tag"
     config_class = SlackConfig
     rates = (Rate(1),)  # https://docs.slack.dev/apis/web-api/rate-limits
     digests = True

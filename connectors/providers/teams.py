@@ -232,6 +232,8 @@ class Teams(Provider[TeamsConfig]):
     slug = "teams"
     label = "Microsoft Teams"
     summary = "Adaptive Cards in a channel or chat, through a Workflows webhook."
+    needs = "The address of a workflow in the channel, which its owner copies from the Workflows app."
+    icon = "groups"
     config_class = TeamsConfig
     rates = (Rate(4),)  # as _ADVICE says of 429
     digests = True

@@ -230,6 +230,8 @@ class Webhook(Provider[WebhookConfig]):
     slug = "webhook"
     label = "Webhook"
     summary = "Any HTTP endpoint: the documented payload, or a body of your own, signed on request."
+    needs = "The address of an endpoint that takes a POST, PUT or PATCH, and any token it asks for."
+    icon = "webhook"
     config_class = WebhookConfig
     example = {
         "url": "https://api.example.com/kubegraf/events",
