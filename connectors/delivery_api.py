@@ -1,4 +1,4 @@
-"""Deliveries and their attempts, over HTTP: to read, and to send once more."""
+"""Deliveries and their attempts, over HTTP: to read, to send once more, and to cancel."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from connectors import outbox, registry
+from connectors import cancellation, outbox, registry
 from connectors.errors import Reason
 from connectors.models import UNSETTLED, Attempt, Delivery, DeliveryStatus
-from connectors.rest import Api, Conflict, Word
+from connectors.rest import Api, Conflict, StrictSerializer, Word
 
 
 class AttemptSerializer(serializers.ModelSerializer[Attempt]):
@@ -58,6 +58,18 @@ class DeliveryDetailSerializer(DeliverySerializer):
         read_only_fields = fields
 
 
+class CancelSerializer(StrictSerializer):
+    """Why a delivery is not to be sent any more."""
+
+    note = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        default="",
+        max_length=cancellation.LONGEST_WHY,
+        help_text="Goes on record beside who cancelled it.",
+    )
+
+
 class DeliveryFilters(filters.FilterSet):
     """Which deliveries to list."""
 
@@ -82,7 +94,7 @@ class DeliveryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
     queryset = Delivery.objects.all()
     filterset_class = DeliveryFilters
     lookup_value_regex = r"[0-9a-fA-F-]{32,36}"
-    permission_of_action = {"redeliver": "change"}
+    permission_of_action = {"redeliver": "change", "cancel": "change"}
 
     def get_queryset(self) -> QuerySet[Delivery]:
         """With their attempts, where those are shown."""
@@ -107,4 +119,26 @@ class DeliveryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
         if delivery.status in UNSETTLED or not outbox.redeliver([delivery]):
             raise Conflict(f"It is still on its way ({delivery.status}).")
         delivery.refresh_from_db()
+        return Response(self.get_serializer(delivery).data)
+
+    @extend_schema(
+        request=CancelSerializer,
+        responses={
+            200: DeliveryDetailSerializer,
+            409: OpenApiResponse(description="It has settled, or is being sent right now."),
+        },
+        filters=False,
+    )
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        """Cancels a delivery that has not settled. One that is being sent right now cannot be called back."""
+        delivery: Delivery = self.get_object()
+        asked = CancelSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        cancelled = cancellation.cancel(
+            [delivery], by=request.user.get_username(), why=asked.validated_data["note"]
+        )
+        delivery.refresh_from_db()
+        if not cancelled:
+            raise Conflict(cancellation.refusal(delivery))
         return Response(self.get_serializer(delivery).data)
