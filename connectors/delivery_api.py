@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
 from django_filters import rest_framework as filters
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, serializers
 from rest_framework.decorators import action
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from connectors import cancellation, outbox, registry
+from connectors import cancellation, export, outbox, registry
 from connectors.errors import Reason
 from connectors.models import UNSETTLED, Attempt, Delivery, DeliveryStatus
 from connectors.rest import Api, Conflict, StrictSerializer, Word
@@ -88,6 +94,23 @@ class DeliveryFilters(filters.FilterSet):
     until = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
 
 
+class Csv(BaseRenderer):
+    """Lets a client ask for CSV. What it renders are errors: the file itself is streamed."""
+
+    media_type = "text/csv"
+    format = "csv"
+
+    def render(
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """What is wrong, as JSON: whoever asked reads it as text."""
+        rendered: bytes = JSONRenderer().render(data)
+        return rendered
+
+
 class DeliveryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
     """What was said through which connector, with every attempt. Nobody writes here but the engine."""
 
@@ -99,7 +122,7 @@ class DeliveryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
     def get_queryset(self) -> QuerySet[Delivery]:
         """With their attempts, where those are shown."""
         queryset: QuerySet[Delivery] = super().get_queryset()
-        return queryset if self.action == "list" else queryset.prefetch_related("attempts")
+        return queryset if self.action in ("list", "export") else queryset.prefetch_related("attempts")
 
     def get_serializer_class(self) -> type[DeliverySerializer]:
         """Attempts and message only in the detail: they can be long."""
@@ -120,6 +143,16 @@ class DeliveryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
             raise Conflict(f"It is still on its way ({delivery.status}).")
         delivery.refresh_from_db()
         return Response(self.get_serializer(delivery).data)
+
+    @extend_schema(
+        responses={(200, "text/csv"): OpenApiTypes.STR},
+        description=f"The deliveries that the filters leave as CSV, the latest first, {export.AT_MOST} at most."
+        " Go on with `until`. What a spreadsheet would take for a formula begins with an apostrophe.",
+    )
+    @action(detail=False, pagination_class=None, renderer_classes=(JSONRenderer, Csv))
+    def export(self, request: Request) -> StreamingHttpResponse:
+        """The deliveries that the filters leave, as CSV."""
+        return export.download(self.filter_queryset(self.get_queryset()))
 
     @extend_schema(
         request=CancelSerializer,
