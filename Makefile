@@ -5,13 +5,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format pytest lock bench-watch bench-delivery clean
+.PHONY: help run demo test check format pytest lock bench-watch bench-delivery clean
 
 help:            ## what there is
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 run: $(VENV)/.runtime   ## run everything on this machine: http://127.0.0.1:8000 (PORT=… for another)
 	@exec $(BIN)/python -m kubegraf.up
+
+demo: $(VENV)/.dev      ## the same with a simulated cluster and an inbox: to try it out, with no account anywhere
+	@exec $(BIN)/python -m demo
 
 test: check pytest      ## every check and every test, on SQLite and on PostgreSQL
 
@@ -20,7 +23,7 @@ check: $(VENV)/.dev     ## linters, types, import rules, Django's own checks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	$(BIN)/mypy
+	KUBEGRAF_DEMO=1 $(BIN)/mypy
 	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py check --fail-level WARNING
 	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
@@ -35,7 +36,24 @@ def _icon(request: HttpRequest) -> str:
     return static("kubegraf/icon.svg")
 
 
-NAVIGATION = [
+def _environment(request: HttpRequest) -> list[str] | None:
+    """What every page is marked with, and in which colour."""
+    return ["Demo: simulated cluster", "warning"] if settings.DEMO else None
+
+
+def _title_prefix(request: HttpRequest) -> str | None:
+    return "[Demo]" if settings.DEMO else None
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """The sidebar, with the inbox where there is one."""
+    if not settings.DEMO:
+        return NAVIGATION
+    inbox = _item("Inbox", "inbox", "admin:demo_received_changelist")
+    return [*NAVIGATION[:1], {"title": "Demo", "items": [inbox]}, *NAVIGATION[1:]]
+
+
+NAVIGATION: list[dict[str, Any]] = [
     {
         "items": [_item("Overview", "space_dashboard", "admin:index")],
     },
@@ -120,5 +138,7 @@ UNFOLD: dict[str, Any] = {
             "important-dark": "var(--color-base-100)",
         },
     },
-    "SIDEBAR": {"show_search": False, "navigation": NAVIGATION},
+    "ENVIRONMENT": _environment,
+    "ENVIRONMENT_TITLE_PREFIX": _title_prefix,
+    "SIDEBAR": {"show_search": False, "navigation": navigation},
 }

@@ -157,6 +157,8 @@ CELERY_BEAT_SCHEDULE = {
 
 # --- Who may come in ------------------------------------------------------------------------------------
 
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
@@ -240,6 +242,13 @@ if WATCH_LEASE not in ("database", "kubernetes", "none"):
 
 # {"pod_crash_loop": {"clear_after": 60}}: a detector's options, by event type.
 DETECTOR_OPTIONS: dict[str, dict[str, Any]] = env.json("KUBEGRAF_DETECTORS", default={})
+
+# --- The demo -------------------------------------------------------------------------------------------
+
+# `make demo` sets it: a simulated cluster, an inbox, and a mark on every page.
+DEMO = env.bool("KUBEGRAF_DEMO", default=False)
+if DEMO:
+    INSTALLED_APPS.append("demo")
 
 # --- Words, time, files ---------------------------------------------------------------------------------
 

@@ -34,13 +34,31 @@ _TAKE_OVER = 15.0
 _NO_ROOT_WARNING = ["-W", "ignore:You're running the worker with superuser privileges"]
 
 
-def main() -> int:
+class Beside:
+    """What somebody else may add to a run; as it is, nothing."""
+
+    def before(self, address: str) -> None:
+        """Called first, when nothing runs yet. `address` is where the web server will listen."""
+
+    def prepared(self, address: str) -> None:
+        """Called when the database is ready, before anything runs."""
+
+    def programs(self, address: str) -> list[Program]:
+        """What to run besides; it is started first."""
+        return []
+
+    def lines(self, address: str) -> list[str]:
+        """What a person wants to know of it."""
+        return []
+
+
+def main(beside: Beside | None = None) -> int:
     """Run until stopped; the exit code."""
     os.umask(0o077)  # the database, keys and logs are nobody else's
     # A shell without job control starts what runs in its background with Ctrl-C ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        run()
+        run(beside or Beside())
     except Problem as problem:
         sys.stderr.write(f"{problem}\n")
         return 1
@@ -49,23 +67,26 @@ def main() -> int:
     return 0
 
 
-def run() -> None:
+def run(beside: Beside) -> None:
     """Prepare and supervise. Raises Problem with what a person has to put right."""
     host, port = address()
+    here = url(host, port)
     data = embedded.ensure_data_dir()
-    with _lock(data / "run.lock", url(host, port)) as lock:
+    with _lock(data / "run.lock", here) as lock:
         _require_free(host, port)
         embedded.ensure_keys()
         os.environ["KUBEGRAF_DATA_DIR"] = str(data)
         os.environ["PYTHONUNBUFFERED"] = "1"
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kubegraf.settings")
-        os.environ.setdefault("KUBEGRAF_PUBLIC_URL", url(host, port))
-        programs = _programs(host, port)
+        os.environ.setdefault("KUBEGRAF_PUBLIC_URL", here)
+        beside.before(here)
+        programs = [*beside.programs(here), *_programs(host, port)]
         _say("kubegraf | preparing the database and the static files")
         prepared = _prepare(lock)
         for note in prepared.notes:
             _say(f"kubegraf | {note}")
-        banner = _Banner(prepared, data, url(host, port))
+        beside.prepared(here)
+        banner = _Banner(prepared, data, here, beside.lines(here))
         try:
             Supervisor(programs, sys.stdout, name="kubegraf", keep=[lock.fileno()]).run(banner.show)
         finally:
@@ -229,11 +250,12 @@ class _Answering:
 class _Banner:
     """What a person wants to know once it runs. A new password is shown once, even if it never runs."""
 
-    def __init__(self, prepared: Prepared, data: Path, local: str) -> None:
+    def __init__(self, prepared: Prepared, data: Path, local: str, more: list[str]) -> None:
         self._password = prepared.password
         self._address = os.environ["KUBEGRAF_PUBLIC_URL"]
         self._data = data
         self._local = local
+        self._more = more
 
     def show(self) -> None:
         """Write it."""
@@ -248,6 +270,7 @@ class _Banner:
             f"  Database               {shown(database) if database else 'SQLite, embedded'}",
             f"  Broker                 {shown(broker) if broker else 'Valkey, embedded'}",
             "  Stop                   Ctrl-C",
+            *(["", *self._more] if self._more else []),
             "",
         ]
         self._password = ""
