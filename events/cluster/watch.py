@@ -86,8 +86,8 @@ class Timings:
 
     The API server sends a bookmark about every minute, so a stream silent for `inactivity` is dead, or its
     server sends none; going on from the last version costs one request. `steady`: a watch that lived this
-    long was no failure. `slow_retry`: what a person has to mend is tried no more often. `first_lists`: how long
-    after the start a kind waits for the first lists of the kinds that explain it.
+    long was no failure. `slow_retry`: what a person has to mend is tried no more often. `first_lists`: how
+    long after the start a kind waits for the first lists of the kinds before it.
     """
 
     page_size: int = 500
