@@ -29,8 +29,8 @@ check: $(VENV)/.dev     ## linters, types, import rules, Django's own checks
 
 pytest: $(VENV)/.dev    ## the tests alone, on SQLite and on PostgreSQL
 	@$(BIN)/python -m tests.browser.install
-	$(BIN)/python -m pytest -n auto --database=sqlite
-	$(BIN)/python -m pytest -n auto --database=postgresql
+	$(BIN)/python -m pytest -n auto --dist loadgroup --database=sqlite
+	$(BIN)/python -m pytest -n auto --dist loadgroup --database=postgresql
 
 bench-delivery: $(VENV)/.dev   ## how fast deliveries go, compared with others (ARGS=--quick for less); see bench/README.md
 	@$(BIN)/python -m bench.delivery $(ARGS)

@@ -104,8 +104,11 @@ class Ingest:
 
     @property
     def kinds(self) -> tuple[type[Object], ...]:
-        """The kinds to be watched: those that detectors look at, and what routes their events."""
-        return (*self._by_kind, Namespace)
+        """The kinds to be watched, those first that say more of what comes after them.
+
+        Namespaces say where events are to go, and so do workloads; and a node that is down explains its pods.
+        """
+        return (Namespace, *sorted(self._by_kind, key=lambda kind: kind is Pod))
 
     def apply(self, observations: Sequence[Seen | Gone | Listed]) -> None:
         """Takes in what was seen, in order, and writes what comes of it in one transaction."""

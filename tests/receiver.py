@@ -11,7 +11,7 @@ from email.message import Message as Headers
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 Body = bytes | str | dict[str, Any] | list[Any]
 Answer = tuple[int, Mapping[str, str], Body]
@@ -67,7 +67,7 @@ class Receiver:
         with self._lock:
             self._script = list(script) if not callable(script) else script
 
-    def wait_for(self, count: int, timeout: float = 10.0) -> list[Received]:
+    def wait_for(self, count: int, timeout: float = PATIENCE) -> list[Received]:
         """The requests once there are at least `count`; AssertionError if they do not come in time."""
         until(
             lambda: len(self.requests) >= count,

@@ -108,7 +108,7 @@ def test_a_crash_loop_reaches_four_receivers_and_so_does_its_end(
 
     for receiver in four.values():
         receiver.wait_for(1, 20)
-    until(lambda: settled() == ["delivered"] * 4, 20)
+    until(lambda: settled() == ["delivered"] * 4)
     slack = four["slack"].requests[0].json()
     assert "Pod web-1 in crash loop" in slack["text"]
     issue = next(request for request in four["github"].requests if request.method == "POST").json()
@@ -123,7 +123,7 @@ def test_a_crash_loop_reaches_four_receivers_and_so_does_its_end(
 
     api.put(healed(crash_looping(web)))
 
-    until(lambda: settled() == ["delivered"] * 8, 30)
+    until(lambda: settled() == ["delivered"] * 8)
     ends = [request.json() for request in four["pagerduty"].requests[1:]]
     assert [end["event_action"] for end in ends] == ["resolve"]
     assert ends[0]["dedup_key"] == incident["dedup_key"]
@@ -173,7 +173,7 @@ def test_a_watcher_that_was_killed_reports_nothing_twice_and_misses_nothing(
     receiver.wait_for(2, 20)
     api.put(healed(crash_looping(web)))
     receiver.wait_for(3, 20)
-    until(lambda: set(settled()) == {"delivered"}, 10)
+    until(lambda: set(settled()) == {"delivered"})
     told = [(request.json()["event_type"], request.json()["status"]) for request in receiver.requests]
     assert told == [
         ("pod_crash_loop", "firing"),
@@ -192,9 +192,9 @@ def test_a_lost_broker_costs_nothing_but_a_sweep(
     broker.stop()
 
     api.put(crash_looping(pod("web-1", "shop")))
-    until(lambda: settled() == ["pending"], 20)
+    until(lambda: settled() == ["pending"])
     broker.start()
 
     receiver.wait_for(1, 40)
-    until(lambda: settled() == ["delivered"], 10)
+    until(lambda: settled() == ["delivered"])
     assert len(receiver.requests) == 1

@@ -9,8 +9,14 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+PATIENCE = 30.0
+"""Seconds in which anything happens even on a machine with too much to do. No promise is measured by it."""
 
-def until(condition: Callable[[], T], timeout: float = 10.0, every: float = 0.02, what: str = "") -> T:
+BUSY = 5.0
+"""Seconds that a busy machine may add to what is measured: far less than a missing limit would."""
+
+
+def until(condition: Callable[[], T], timeout: float = PATIENCE, every: float = 0.02, what: str = "") -> T:
     """The first truthy value of `condition`, asked over and over; AssertionError after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     pause = threading.Event()

@@ -33,7 +33,10 @@ def scopes(kinds: Iterable[type[Object]], namespaces: Iterable[str]) -> list[Sco
 
 
 class Streams:
-    """Starts at once. `take` hands out what has been seen, each stream's observations in their order."""
+    """Starts at once. `take` hands out what has been seen, each stream's observations in their order.
+
+    At the start the kinds are listed one after the other, in the order of `following`.
+    """
 
     def __init__(self, name: str, session: Session, following: Iterable[Scope], timings: Timings) -> None:
         self._session = session
@@ -44,6 +47,10 @@ class Streams:
         self.status = Status(_key(kind, namespace) for kind, namespace in following)
         self._informers: dict[StreamKey, Informer] = {}
         self._faults: dict[StreamKey, int] = {}  # restarts of the informers that failed
+        self._first_lists = threading.Condition()
+        # Of which there has been no list yet, and no reason why there is none.
+        self._unanswered = [_key(kind, namespace) for kind, namespace in following]
+        self._patience_ends = time.monotonic() + timings.first_lists
         self._threads = [
             # Daemons, because a connection that is being made cannot be interrupted.
             threading.Thread(
@@ -78,6 +85,8 @@ class Streams:
     def stop(self) -> None:
         """End all streams, whatever they are waiting for. What has been seen can still be taken."""
         self._stop.set()
+        with self._first_lists:
+            self._first_lists.notify_all()
         self._session.close()
 
     def join(self, timeout: float) -> None:
@@ -88,6 +97,7 @@ class Streams:
 
     def _run(self, kind: type[Object], namespace: str) -> None:
         key, failures = _key(kind, namespace), 0
+        self._wait_for_those_before(kind)
         while not self._stop.is_set():
             try:
                 informer = Informer(self._session, kind, namespace, stop=self._stop, timings=self._timings)
@@ -99,6 +109,7 @@ class Streams:
                 self._faults[key] = self._faults.get(key, 0) + self._informers.pop(key).restarts + 1
                 text = f"KubeGraf itself failed here ({type(error).__name__}); its log says more."
                 self.status.note(key, Problem(kind.resource.plural, text, Trouble.FAILED), datetime.now(UTC))
+                self._answered(key)
                 self._stop.wait(self._timings.backoff.delay(failures))
 
     def _follow(self, informer: Informer) -> None:
@@ -108,6 +119,25 @@ class Streams:
                 self._put(item)
             else:
                 self.status.note(informer.key, item, datetime.now(UTC))
+            if isinstance(item, Listed | Problem):
+                self._answered(informer.key)
+
+    def _wait_for_those_before(self, kind: type[Object]) -> None:
+        """Until every kind before this one has been listed, or cannot be, or none is waited for any more."""
+
+        def ours() -> bool:
+            return (
+                not self._unanswered or self._unanswered[0][0] == kind.resource.plural or self._stop.is_set()
+            )
+
+        with self._first_lists:
+            self._first_lists.wait_for(ours, self._patience_ends - time.monotonic())
+
+    def _answered(self, key: StreamKey) -> None:
+        with self._first_lists:
+            if key in self._unanswered:
+                self._unanswered.remove(key)
+                self._first_lists.notify_all()
 
     def _put(self, item: Observation) -> None:
         while not self._stop.is_set():

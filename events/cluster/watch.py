@@ -86,7 +86,8 @@ class Timings:
 
     The API server sends a bookmark about every minute, so a stream silent for `inactivity` is dead, or its
     server sends none; going on from the last version costs one request. `steady`: a watch that lived this
-    long was no failure. `slow_retry`: what a person has to mend is tried no more often.
+    long was no failure. `slow_retry`: what a person has to mend is tried no more often. `first_lists`: how
+    long after the start a kind waits for the first lists of the kinds before it.
     """
 
     page_size: int = 500
@@ -94,6 +95,7 @@ class Timings:
     inactivity: float = 100.0
     steady: float = 1.0
     slow_retry: float = 60.0
+    first_lists: float = 5.0
     backoff: Backoff = field(default_factory=Backoff)
 
 

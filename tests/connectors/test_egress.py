@@ -22,6 +22,7 @@ from connectors.transport.address_policy import METADATA, AddressPolicy, parse_n
 from connectors.transport.drive import drive
 from tests.fakes import hostile
 from tests.fakes.hostile import Hostile
+from tests.waiting import BUSY
 
 
 @pytest.fixture
@@ -364,7 +365,7 @@ def test_a_port_that_does_not_answer_is_given_up_in_time(settings: Settings) -> 
 
         for one in waiting:
             one.close()
-    assert 0.2 < time.monotonic() - started < 0.8
+    assert 0.2 < time.monotonic() - started < 0.3 + BUSY
     assert (caught.value.reason, caught.value.retry) == (Reason.TIMEOUT, True)
     assert (
         caught.value.text == f"No connection to 127.0.0.1, port {port}, within 0.3 s (127.0.0.1: no answer)."
@@ -373,14 +374,14 @@ def test_a_port_that_does_not_answer_is_given_up_in_time(settings: Settings) -> 
 
 def test_a_name_server_that_does_not_answer_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     over = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: over.wait(10) and [])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: over.wait(60) and [])
     started = time.monotonic()
 
     with pytest.raises(SendError) as caught:
         egress.connect("slow.example.com", 443, 0.2)
 
     over.set()
-    assert time.monotonic() - started < 0.7
+    assert time.monotonic() - started < 0.2 + BUSY
     assert (caught.value.reason, caught.value.retry) == (Reason.TIMEOUT, True)
     assert caught.value.text == "The name slow.example.com did not resolve within 0.2 s."
 

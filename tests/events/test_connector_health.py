@@ -189,4 +189,4 @@ def test_by_itself_a_failing_connector_is_told_of_through_another_and_so_is_its_
 
     second = well.wait_for(2, 40)[1].json()
     assert (second["status"], second["id"]) == ("resolved", first.json()["id"])
-    until(lambda: Delivery.objects.filter(connector=failing, status="delivered").count() == 1, 20)
+    until(lambda: Delivery.objects.filter(connector=failing, status="delivered").count() == 1)

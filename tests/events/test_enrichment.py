@@ -25,7 +25,7 @@ from events.watcher import ClusterWatcher, watch_once
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.fakes.objects import crash_looping, event_about, oom_killed, pod
 from tests.making import make_cluster, make_connector, make_event, make_subscription
-from tests.waiting import until
+from tests.waiting import BUSY, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -220,7 +220,7 @@ def test_a_log_that_does_not_come_holds_nothing_up(
 
     enricher(Limits(wait=0.3))([event])
 
-    assert 0.2 < time.monotonic() - began < 1.0
+    assert 0.2 < time.monotonic() - began < 0.3 + BUSY
     assert event.details == before
 
 
@@ -246,7 +246,7 @@ def test_a_log_that_comes_in_drops_is_given_up(
 
     enricher(Limits(wait=0.3))([event])
 
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 0.3 + BUSY
     assert "last_logs" not in event.details
 
 
@@ -259,12 +259,10 @@ def test_when_a_minutes_waiting_is_used_up_nothing_waits(
     enrich(events[:1])
     enrich(events[1:2])
     server.requests.clear()
-    began = time.monotonic()
 
     enrich(events[2:])
 
-    assert time.monotonic() - began < 0.1
-    assert server.requests == []
+    assert server.requests == []  # what nobody was asked for, nobody waits for
 
 
 def test_of_many_events_the_most_urgent_are_asked_about(
@@ -310,13 +308,13 @@ def test_an_api_server_that_is_gone_holds_nothing_up(
 
     enricher()([event])
 
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 1.5 + BUSY
     assert "last_logs" not in event.details
 
 
 def test_who_is_told_to_stop_waits_no_more(server: FakeKubernetes, enricher: Callable[..., Enricher]) -> None:
     stop = threading.Event()
-    enrich = enricher(stop=stop)
+    enrich = enricher(Limits(wait=60.0, wait_per_minute=60.0), stop=stop)
     event = crash(server)
     server.hang_next(plural="pods/log")
     threading.Timer(0.2, stop.set).start()
@@ -324,7 +322,7 @@ def test_who_is_told_to_stop_waits_no_more(server: FakeKubernetes, enricher: Cal
 
     enrich([event])
 
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 0.2 + BUSY
 
 
 # --- rights ---
@@ -425,7 +423,7 @@ def test_a_log_that_does_not_come_delays_the_event_no_longer_than_allowed(
     server.put(crash_looping(pod("web-1", "shop")))
     until(Event.objects.exists, every=0.05)
 
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < 1.5 + BUSY
     assert "last_logs" not in Event.objects.get().details
 
 

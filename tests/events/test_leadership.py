@@ -79,7 +79,7 @@ def test_when_the_leader_is_killed_the_other_takes_over_with_nothing_twice_and_n
     killed = time.monotonic()
     server.put(crash_looping(during))
     server.put(restarted(steady))
-    until(lambda: len(events()) == 2, 20)
+    until(lambda: len(events()) == 2)
     assert time.monotonic() - killed < 15.0
 
     until(lambda: server.open_watches("pods") == 1)
@@ -129,7 +129,7 @@ def test_when_the_leader_is_told_to_stop_the_other_takes_over_at_once(
     ended = time.monotonic()
     assert ended - began < 5.0
     other.wait_for("prod: this watcher leads")
-    assert time.monotonic() - ended < 3.0
+    assert time.monotonic() - ended < 8.0  # it did not wait for the lease to run out
     until(lambda: server.open_watches("pods") == 1 and state().state == WatchState.WATCHING)
     server.put(crash_looping(pod("web-1", owner="web")))
     until(events)
@@ -370,7 +370,7 @@ def test_clusters_are_spread_over_watchers_and_none_is_left(server: FakeKubernet
     # Long beside what a busy machine makes of the starts of twelve threads.
     times = LeaseTimes(courtesy=1.0, patience=6.0, retry=0.1)
     with standing(*clusters, times=times) as first, standing(*clusters, times=times) as second:
-        until(lambda: sum(handle.leads() for handle in first + second) == len(clusters), 20)
+        until(lambda: sum(handle.leads() for handle in first + second) == len(clusters))
         shares = sorted(sum(handle.leads() for handle in handles) for handles in (first, second))
     assert shares[0] >= 2
     assert sum(shares) == len(clusters)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,14 @@ def register(server: FakeKubernetes, name: str = "prod", **fields: object) -> Cl
 
 
 @contextmanager
-def watching(*names: str, poll: float = 0.05, show: Callable[[str], None] | None = None) -> Iterator[Watcher]:
+def watching(
+    *names: str,
+    timings: Timings = FAST,
+    poll: float = 0.05,
+    show: Callable[[str], None] | None = None,
+) -> Iterator[Watcher]:
     """A watcher of all (those) clusters, which must end within five seconds."""
-    stop, watcher = threading.Event(), Watcher(names, timings=FAST, show=show, poll=poll)
+    stop, watcher = threading.Event(), Watcher(names, timings=timings, show=show, poll=poll)
 
     def run() -> None:
         try:
@@ -90,6 +96,39 @@ def test_what_changes_in_a_cluster_is_on_record(server: FakeKubernetes) -> None:
         until(crashes)
     event = crashes()[0]
     assert (event.cluster_id, event.status, event.namespace) == (cluster.pk, EventStatus.FIRING, "default")
+
+
+def put_team(server: FakeKubernetes, channel: str) -> None:
+    """A namespace of many, the last of their list, that says where its events are to go, and its pod."""
+    names = [f"team-{number:03}" for number in range(100)]
+    for name in [*names, "shop"]:
+        annotations = {"kubegraf.io/slack-channel": channel} if name == "shop" else {}
+        metadata = {"name": f"z-{name}", "annotations": annotations}
+        server.put({"kind": "Namespace", "apiVersion": "v1", "metadata": metadata})
+    server.put(crash_looping(pod("web-1", "z-team-099", owner="web")))
+    server.put(crash_looping(pod("shop-1", "z-shop", owner="shop")))
+
+
+def test_where_a_namespace_sends_its_events_is_known_before_its_pods_are_looked_at(
+    server: FakeKubernetes,
+) -> None:
+    put_team(server, "#shop")
+    register(server)
+    with watching():
+        until(lambda: Event.objects.count() == 2)
+    assert {event.subject: event.routing for event in Event.objects.all()} == {
+        "Deployment/web": {},
+        "Deployment/shop": {"slack-channel": "#shop"},
+    }
+
+
+def test_what_explains_the_pods_and_cannot_be_listed_is_not_waited_for(server: FakeKubernetes) -> None:
+    server.forbid("namespaces")
+    server.hang_next(plural="nodes", verb="list")
+    server.put(crash_looping(pod("web-1", owner="web")))
+    register(server)
+    with watching(timings=replace(FAST, first_lists=0.1)):
+        until(Event.objects.exists)
 
 
 def test_a_second_watch_of_the_same_reports_nothing_twice(server: FakeKubernetes) -> None:
@@ -392,6 +431,12 @@ def test_once_lists_everything_and_takes_it_in(server: FakeKubernetes) -> None:
     assert watch_once(register(server)) == []
     assert len(crashes()) == 1
     assert server.asked("watch") == []
+
+
+def test_once_knows_where_a_namespace_sends_its_events(server: FakeKubernetes) -> None:
+    put_team(server, "#shop")
+    watch_once(register(server))
+    assert Event.objects.get(subject="Deployment/shop").routing == {"slack-channel": "#shop"}
 
 
 def test_once_tells_what_could_not_be_listed_and_takes_in_the_rest(server: FakeKubernetes) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from kubegraf.reaper import Reaper
 from tests.running import marked
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 SLEEP = [sys.executable, "-c", "import threading; threading.Event().wait()"]
 DEAF = [
@@ -33,7 +33,7 @@ def test_closing_ends_what_still_runs(mark: str) -> None:
     reaper = Reaper(grace=5)
     process = reaper.start([*SLEEP, mark])
     reaper.close()
-    assert process.wait(5) == -signal.SIGTERM
+    assert process.wait(PATIENCE) == -signal.SIGTERM
     assert marked(mark) == []
 
 
@@ -42,7 +42,7 @@ def test_a_program_that_ignores_sigterm_is_killed(mark: str, tmp_path: Path) -> 
     process = reaper.start([*DEAF, str(tmp_path / "deaf"), mark])
     until((tmp_path / "deaf").exists)
     reaper.close()
-    assert process.wait(5) == -signal.SIGKILL
+    assert process.wait(PATIENCE) == -signal.SIGKILL
 
 
 def test_grandchildren_end_too(mark: str) -> None:
@@ -50,7 +50,7 @@ def test_grandchildren_end_too(mark: str) -> None:
     process = reaper.start(["/bin/sh", "-c", f"'{SLEEP[0]}' -c '{SLEEP[2]}' {mark} & wait"])
     until(lambda: len(marked(mark)) == 2, what="the shell and its child")
     reaper.close()
-    process.wait(5)
+    process.wait(PATIENCE)
     assert until(lambda: marked(mark) == [])
 
 
@@ -62,7 +62,7 @@ def test_a_forgotten_group_is_left_alone(mark: str) -> None:
     reaper.close()
     assert process.poll() is None
     process.kill()
-    process.wait(5)
+    process.wait(PATIENCE)
 
 
 def test_an_adopted_group_ends_with_the_others(mark: str) -> None:
@@ -70,7 +70,7 @@ def test_an_adopted_group_ends_with_the_others(mark: str) -> None:
     process = first.start([*SLEEP, mark])
     second.adopt(process.pid)
     second.close()
-    assert process.wait(5) == -signal.SIGTERM
+    assert process.wait(PATIENCE) == -signal.SIGTERM
     first.forget(process.pid)
     first.close()
 
@@ -79,7 +79,7 @@ def test_programs_are_groups_of_their_own_and_read_nothing() -> None:
     reaper = Reaper()
     program = "import os, sys; print(os.getpid() == os.getpgrp() == os.getsid(0), sys.stdin.read())"
     process = reaper.start([sys.executable, "-c", program], stdout=-1)
-    out, _ = process.communicate(timeout=10)
+    out, _ = process.communicate(timeout=PATIENCE)
     reaper.close()
     assert out == b"True \n"
 
@@ -88,6 +88,6 @@ def test_arguments_arrive_as_they_are() -> None:
     reaper = Reaper()
     arguments = ["a b", "$HOME", "'", '"', "", "*", "é"]
     process = reaper.start([sys.executable, "-c", "import sys; print(sys.argv[1:])", *arguments], stdout=-1)
-    out, _ = process.communicate(timeout=10)
+    out, _ = process.communicate(timeout=PATIENCE)
     reaper.close()
     assert out.decode().strip() == repr(arguments)

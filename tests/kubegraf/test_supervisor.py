@@ -206,7 +206,7 @@ Supervisor([python("a", WAIT), shell],
     process.wait_for("everything is up")
     until(lambda: any("1000" in left.cmdline() for left in process.left()), what="the grandchild")
     process.popen.kill()
-    until(lambda: process.left() == [], 10, what="nothing left")
+    until(lambda: process.left() == [], what="nothing left")
 
 
 def test_a_killed_reaper_is_replaced(supervise: Callable[..., Supervised]) -> None:
@@ -220,7 +220,7 @@ def test_a_killed_reaper_is_replaced(supervise: Callable[..., Supervised]) -> No
     first.kill()
     until(lambda: [reaper for reaper in reapers() if reaper.pid != first.pid], what="another reaper")
     process.popen.kill()
-    until(lambda: process.left() == [], 10, what="nothing left")
+    until(lambda: process.left() == [], what="nothing left")
 
 
 def test_what_is_kept_is_held_until_the_last_process_has_ended(
@@ -244,7 +244,7 @@ Supervisor([python("a", DEAF)], sys.stdout, keep=[file.fileno()]).run()""")
     process.popen.wait()
     assert is_held()
     assert psutil.pid_exists(pid)
-    until(lambda: not is_held(), 10)
+    until(lambda: not is_held())
     assert process.left() == []
     os.close(reader)
 

@@ -17,12 +17,13 @@ from tests.reliability.traffic import (
     wait_until_all,
 )
 from tests.running import Broker, Processes
-from tests.waiting import until
+from tests.waiting import BUSY, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-# The sweeper's two seconds, twice: it may have just been missed, and the machine may be busy.
-SWEEP = 4.0
+# The sweeper's two seconds, which may have just been missed, and a busy machine. Whoever waits longer after
+# each vain attempt to connect, as Celery does by itself, is not back by then.
+SWEEP = 6.0
 
 
 def fan_out(receivers: Callable[..., Receiver], connectors: int) -> list[Receiver]:
@@ -101,4 +102,4 @@ def test_whoever_reports_does_not_wait_for_a_broker_that_is_away(
     began = time.monotonic()
     happen()
 
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 3 + BUSY

@@ -21,7 +21,7 @@ from tests.making import make_connector, make_subscription
 from tests.receiver import Receiver
 from tests.reliability.traffic import happen, statuses, subscribed, wait_until_all
 from tests.running import Processes
-from tests.waiting import until
+from tests.waiting import BUSY, PATIENCE, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -82,9 +82,9 @@ def test_each_has_its_documented_outcome_in_time(
 
     happen()
     began = time.monotonic()
-    until(lambda: not {"pending", "sending"} & set(statuses()), IN_TIME + 10, 0.1)
+    until(lambda: not {"pending", "sending"} & set(statuses()), IN_TIME + PATIENCE, 0.1)
 
-    assert time.monotonic() - began < IN_TIME + 5
+    assert time.monotonic() - began < IN_TIME + 2 * BUSY
     ended = {
         name: (status, reason)
         for name, status, reason in Delivery.objects.values_list("connector_name", "status", "reason")
@@ -126,9 +126,9 @@ socket.getaddrinfo = getaddrinfo
     processes.worker(KUBEGRAF_EGRESS_ALLOW="127.0.0.1/32", **meddled(lying))
 
     happen()
-    wait_until_all("delivered", 1, 10)
+    wait_until_all("delivered", 1)
     happen()
-    until(lambda: statuses() == {"delivered": 1, "failed": 1}, 10)
+    until(lambda: statuses() == {"delivered": 1, "failed": 1})
 
     assert Delivery.objects.get(status="failed").reason == "blocked"
     assert called == ["127.0.0.1"]
@@ -150,6 +150,7 @@ def test_no_other_connector_waits_while_one_hangs(
         happen()
         waits.append(receiver.wait_for(count)[-1].at - began)
 
-    assert sorted(waits)[37] < 1, f"seconds from the event to the receiver: {waits}"
+    # While the other one is waited for: fifteen seconds.
+    assert sorted(waits)[37] < 3, f"seconds from the event to the receiver: {waits}"
     assert statuses()["delivered"] <= 40
     assert Delivery.objects.filter(connector_name="hangs", status="sending").exists()

@@ -59,7 +59,7 @@ def test_killed_before_the_call(
     make_subscription(make_connector(url=f"{receiver.url.replace('127.0.0.1', 'localhost')}/in"))
     worker = processes.worker(**meddled(NO_RESOLVER))
     happen()
-    until(lambda: outcomes() == ["open"], 10)
+    until(lambda: outcomes() == ["open"])
 
     worker.kill9()
     crew(processes)
@@ -153,7 +153,7 @@ def test_killed_again_and_again_at_any_moment(
         happen(60)
         total += 180
         enough = len(list(received(*made).elements())) + chance.randrange(1, 120)
-        until(lambda enough=enough: sum(received(*made).values()) >= enough, 20)  # type: ignore[misc]
+        until(lambda enough=enough: sum(received(*made).values()) >= enough)  # type: ignore[misc]
         workers.pop(0).kill9()
         workers.append(processes.start_worker())
 

@@ -80,7 +80,7 @@ def test_an_integration_that_always_fails_ends_as_failed(
     name("1", "2", "3")
     worker, _ = crew(processes, KUBEGRAF_RETRY_SCHEDULE="0.1", **worker_with(mishap))
 
-    until(lambda: statuses() == {"failed": 3, "delivered": 3}, 20, what=str(statuses()))
+    until(lambda: statuses() == {"failed": 3, "delivered": 3}, what=str(statuses()))
     assert set(Delivery.objects.filter(status="failed").values_list("reason", flat=True)) == {"internal"}
     assert worker.running
 
@@ -93,7 +93,7 @@ def test_a_reference_that_cannot_be_stored_holds_up_nothing(
 
     happen(3)
 
-    until(lambda: statuses() == {"delivered": 3}, 10)
+    until(lambda: statuses() == {"delivered": 3})
     assert [delivery.remote for delivery in Delivery.objects.all()] == [{"id": "{1}", "n": "nan"}] * 3
 
 
@@ -108,7 +108,7 @@ def test_a_message_that_cannot_be_read_ends_as_failed(receiver: Receiver, proces
 
     crew(processes, KUBEGRAF_RETRY_SCHEDULE="0.1")
 
-    until(lambda: statuses() == {"failed": 5, "delivered": 2}, 20)
+    until(lambda: statuses() == {"failed": 5, "delivered": 2})
     assert set(deliveries.filter(pk__in=poisoned).values_list("status", "reason")) == {("failed", "internal")}
     assert not {str(pk) for pk in poisoned} & set(received(receiver))
 
@@ -125,12 +125,12 @@ def test_a_message_that_kills_every_worker_ends_as_failed_and_takes_no_other_wit
     poison = Delivery.objects.order_by("id")[2]
     worker, _ = crew(processes, **env)
     for _ in range(6):
-        until(lambda worker=worker: not worker.running or set(statuses()) <= {"failed", "delivered"}, 20)  # type: ignore[misc]
+        until(lambda worker=worker: not worker.running or set(statuses()) <= {"failed", "delivered"})  # type: ignore[misc]
         if worker.running:
             break
         worker = processes.worker(**env)
 
-    until(lambda: statuses() == {"failed": 1, "delivered": 4}, 10)
+    until(lambda: statuses() == {"failed": 1, "delivered": 4})
     poison.refresh_from_db()
     assert (poison.status, poison.reason) == ("failed", "unknown")
     assert "unknown" in outcomes(poison)

@@ -46,7 +46,7 @@ def test_a_resolve_whose_trigger_failed_for_good_is_cancelled(
 
     end(events)
 
-    until(lambda: statuses() == {"failed": 1, "cancelled": 1}, 20)
+    until(lambda: statuses() == {"failed": 1, "cancelled": 1})
     assert told(receiver) == ["firing", "firing"]
     assert Delivery.objects.get(status="cancelled").note == "What it resolves never arrived."
 
@@ -60,7 +60,7 @@ def test_what_is_over_before_it_was_sent_is_dropped_on_record(
 
     crew(processes)
 
-    until(lambda: statuses() == {"cancelled": 6, "delivered": 1}, 20)
+    until(lambda: statuses() == {"cancelled": 6, "delivered": 1})
     assert told(receiver) == ["firing"]
     assert set(Delivery.objects.filter(status="cancelled").values_list("note", flat=True)) == {
         "It was over before it could be sent."

@@ -13,7 +13,7 @@ from events.record import Batch, write
 from tests.making import make_connector, make_event, make_subscription
 from tests.receiver import Receiver
 from tests.running import Process, Processes
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 _numbers = itertools.count(1)
 
@@ -45,7 +45,7 @@ def statuses() -> Counter[str]:
     return Counter(Delivery.objects.values_list("status", flat=True))
 
 
-def wait_until_all(status: str, count: int, timeout: float = 30.0) -> None:
+def wait_until_all(status: str, count: int, timeout: float = PATIENCE) -> None:
     """Until there are `count` deliveries, all of them in that state."""
     until(lambda: statuses() == {status: count}, timeout, every=0.1, what=f"{count} {status}: {statuses()}")
 

@@ -13,7 +13,7 @@ from events.cluster.objects import Object, Pod
 from events.cluster.watch import Gone, Informer, Listed, Observation, Problem, Report, Seen, Timings
 from events.models import Access, Cluster
 from tests.fakes.kubernetes import FakeKubernetes
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ class Following:
         """The texts of the problems reported."""
         return [problem.text for problem in self.of(Problem)]
 
-    def wait(self, condition: Callable[[Following], object], timeout: float = 10.0) -> None:
+    def wait(self, condition: Callable[[Following], object], timeout: float = PATIENCE) -> None:
         """Until the condition holds of this."""
         until(lambda: condition(self), timeout)
 

@@ -95,7 +95,7 @@ def test_a_lease_that_nobody_renews_becomes_free_by_the_clock_of_who_looks(serve
     server.put(ahead)
     began = time.monotonic()
     until(lambda: second.free_in() == 0.0)
-    assert 1.0 <= time.monotonic() - began < 3.0
+    assert time.monotonic() - began >= 1.0
     assert second.take()
     assert not first.renew()
     assert lease(server)["spec"]["holderIdentity"] == "second"
@@ -216,7 +216,8 @@ def test_an_api_server_that_does_not_answer_is_given_up_soon(server: FakeKuberne
     with pytest.raises(ClusterError) as caught:
         first.renew()
     assert caught.value.kind == Trouble.UNREACHABLE
-    assert 2.0 < time.monotonic() - began < 5.0
+    # Before the holder would have to stop writing: eight seconds after the last renewal.
+    assert 2.0 < time.monotonic() - began < 8.0
     assert first.renew()
 
 

@@ -23,7 +23,7 @@ from tests.events.cluster import recorded
 from tests.events.cluster.following import FAST, following, stored
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.fakes.objects import crash_looping, deployment, node, pod
-from tests.waiting import until
+from tests.waiting import BUSY, until
 
 
 def put(server: FakeKubernetes, *names: str) -> None:
@@ -520,7 +520,7 @@ def test_an_open_watch_stops_at_once(secure: bool) -> None:
         with following(server, cluster=cluster, timings=replace(FAST, inactivity=60)) as it:
             it.wait(lambda it: it.of(Connected))
             began = time.monotonic()
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < BUSY
 
 
 def test_a_slow_retry_stops_at_once(server: FakeKubernetes) -> None:
@@ -528,7 +528,7 @@ def test_a_slow_retry_stops_at_once(server: FakeKubernetes) -> None:
     with following(server, timings=replace(FAST, slow_retry=60)) as it:
         it.wait(lambda it: it.of(Problem))
         began = time.monotonic()
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < BUSY
 
 
 def with_authority(authority: trustme.CA) -> dict[str, str]:
