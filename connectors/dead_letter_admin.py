@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 
 from connectors import dead_letters, moments, remedies
 from connectors.delivery_admin import DeliveryAdmin
-from connectors.delivery_page import title_of
+from connectors.delivery_page import event_type_of, title_of
 from connectors.models import Connector, DeadLetter, Delivery, DeliveryStatus
 from connectors.record_filters import SeverityFilter, TypeFilter, WhenFilter, link
 from connectors.redelivery import redeliver_since
@@ -53,7 +53,7 @@ class DeadLetterAdmin(DeliveryAdmin):
     """To look through, and to send once more when the receiver is mended."""
 
     list_display = (
-        "page", "connector_shown", "event_type", "severity", "reason_shown", "why", "attempts", "failed",
+        "page", "connector_shown", "severity", "reason_shown", "why", "attempts", "failed",
     )  # fmt: skip
     list_display_links = None
     actions = ("redeliver_selected", "export_selected")
@@ -67,9 +67,10 @@ class DeadLetterAdmin(DeliveryAdmin):
     def page(self, delivery: Delivery) -> SafeString:
         """What it is about, as a link to the delivery with its attempts."""
         return format_html(
-            '<a class="kg-title kg-link" href="{}">{}</a>',
+            '<a class="kg-title kg-link" href="{}">{}</a><span class="kg-under">{}</span>',
             reverse("admin:connectors_delivery_change", args=(delivery.pk,)),
             title_of(delivery),
+            event_type_of(delivery),
         )
 
     @admin.display(description="reason")

@@ -22,7 +22,7 @@ from connectors import cancellation, delivery_page, export, looking_back, moment
 from connectors.console import COUNTED, RecordPage, badge
 from connectors.delivery_page import event_type_of, pretty, severity_of, title_of
 from connectors.engine.digest import ORIGIN
-from connectors.models import Delivery
+from connectors.models import Delivery, DeliveryStatus
 from connectors.next_try import next_try
 from connectors.record_filters import DigestFilter, EventFilter, SeverityFilter, TypeFilter, WhenFilter, link
 
@@ -42,7 +42,6 @@ class DeliveryAdmin(RecordPage[Delivery]):
         "title",
         "state",
         "connector_shown",
-        "event_type",
         "severity",
         "attempts",
         "next_try",
@@ -76,8 +75,12 @@ class DeliveryAdmin(RecordPage[Delivery]):
 
     @admin.display(description="title")
     def title(self, delivery: Delivery) -> SafeString:
-        """What it is about; long ones are cut where the column ends."""
-        return format_html('<span class="kg-title">{}</span>', title_of(delivery))
+        """What it is about, and of which type that is; long ones are cut where the column ends."""
+        return format_html(
+            '<span class="kg-title">{}</span><span class="kg-under">{}</span>',
+            title_of(delivery),
+            event_type_of(delivery),
+        )
 
     @admin.display(description="state")
     def state(self, delivery: Delivery) -> SafeString:
@@ -85,14 +88,9 @@ class DeliveryAdmin(RecordPage[Delivery]):
         return badge(delivery.status)
 
     @admin.display(description="connector")
-    def connector_shown(self, delivery: Delivery) -> str:
+    def connector_shown(self, delivery: Delivery) -> SafeString:
         """The connector's name, as it was then."""
-        return delivery.connector_name
-
-    @admin.display(description="event type")
-    def event_type(self, delivery: Delivery) -> str:
-        """The type of what it reports."""
-        return event_type_of(delivery)
+        return format_html('<span class="kg-title kg-name" title="{0}">{0}</span>', delivery.connector_name)
 
     @admin.display(description="severity")
     def severity(self, delivery: Delivery) -> SafeString | str:
@@ -197,7 +195,7 @@ class DeliveryAdmin(RecordPage[Delivery]):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": f"Cancel {len(chosen)} deliveries?" if len(chosen) != 1 else "Cancel this delivery?",
+            "title": "Cancel deliveries",
             "chosen": len(chosen),
             "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
             "select_across": request.POST.get("select_across", "0"),
@@ -275,6 +273,7 @@ class DeliveryAdmin(RecordPage[Delivery]):
             "event_url": self.event_url(request, delivery),
             "remote_url": delivery_page.remote_link(delivery),
             "written": moments.shown(delivery.created_at, now),
+            "said": _SAID.get(delivery.status, "What is to be said"),
             "settled": moments.shown(delivery.settled_at, now) if delivery.settled_at else "",
             "next_try": self.next_try(delivery),
             "trouble": delivery_page.trouble(delivery),
@@ -299,6 +298,13 @@ class DeliveryAdmin(RecordPage[Delivery]):
         if delivery.connector_id is None or not request.user.has_perm("connectors.view_connector"):
             return ""
         return reverse("admin:connectors_connector_change", args=(delivery.connector_id,))
+
+
+_SAID = {
+    DeliveryStatus.DELIVERED: "What was said",
+    DeliveryStatus.FAILED: "What was to be said",
+    DeliveryStatus.CANCELLED: "What was to be said",
+}
 
 
 def _chosen(deliveries: QuerySet[Delivery]) -> list[Delivery]:

@@ -56,6 +56,11 @@ class LookingBack(ChangeList):
             return found
         return found.filter(**{f"{page.when}__gte": self.looked_back_to})
 
+    def get_results(self, request: HttpRequest) -> None:
+        """The page's rows. How many there are stands below them, and nowhere else."""
+        super().get_results(request)
+        self.full_result_count = self.result_count
+
     @property
     def further_back(self) -> str:
         """The query string of the same list, looking through what is older."""
