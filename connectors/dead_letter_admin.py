@@ -53,7 +53,7 @@ class DeadLetterAdmin(DeliveryAdmin):
     """To look through, and to send once more when the receiver is mended."""
 
     list_display = (
-        "page", "connector_shown", "severity", "reason_shown", "why", "attempts", "failed",
+        "page", "connector_shown", "severity", "why", "attempts", "failed",
     )  # fmt: skip
     list_display_links = None
     actions = ("redeliver_selected", "export_selected")
@@ -67,21 +67,21 @@ class DeadLetterAdmin(DeliveryAdmin):
     def page(self, delivery: Delivery) -> SafeString:
         """What it is about, as a link to the delivery with its attempts."""
         return format_html(
-            '<a class="kg-title kg-link" href="{}">{}</a><span class="kg-under">{}</span>',
+            '<a class="kg-title kg-link" href="{}" title="{}">{}</a><span class="kg-under">{}</span>',
             reverse("admin:connectors_delivery_change", args=(delivery.pk,)),
+            title_of(delivery),
             title_of(delivery),
             event_type_of(delivery),
         )
 
-    @admin.display(description="reason")
-    def reason_shown(self, delivery: Delivery) -> str:
-        """Why it failed, in a word."""
-        return remedies.label(delivery.reason)
-
-    @admin.display(description="error")
+    @admin.display(description="why")
     def why(self, delivery: Delivery) -> SafeString:
-        """Why it failed, as the last attempt says."""
-        return format_html('<span class="kg-title" title="{0}">{0}</span>', delivery.note)
+        """Why it failed, as the last attempt says, and in a word."""
+        return format_html(
+            '<span class="kg-title" title="{0}">{0}</span><span class="kg-under">{1}</span>',
+            delivery.note,
+            remedies.label(delivery.reason),
+        )
 
     @admin.display(description="written", ordering="created_at")
     def failed(self, delivery: Delivery) -> SafeString:

@@ -50,7 +50,6 @@ class DeliveryAdmin(RecordPage[Delivery]):
     list_filter: tuple[Any, ...] = (
         "status", WhenFilter, "connector", TypeFilter, SeverityFilter, "reason", EventFilter, DigestFilter,
     )  # fmt: skip
-    list_select_related = ("connector",)
     list_after_template = "admin/record/looked_back.html"
     search_fields = ("connector_name", "message__title", "message__resource", "message_id", "key", "note")
     search_help_text = "Connector, title, resource, note, or an id"
@@ -77,7 +76,7 @@ class DeliveryAdmin(RecordPage[Delivery]):
     def title(self, delivery: Delivery) -> SafeString:
         """What it is about, and of which type that is; long ones are cut where the column ends."""
         return format_html(
-            '<span class="kg-title">{}</span><span class="kg-under">{}</span>',
+            '<span class="kg-title" title="{0}">{0}</span><span class="kg-under">{1}</span>',
             title_of(delivery),
             event_type_of(delivery),
         )
@@ -104,12 +103,14 @@ class DeliveryAdmin(RecordPage[Delivery]):
         return delivery.attempt_count
 
     @admin.display(description="next try")
-    def next_try(self, delivery: Delivery) -> SafeString | str | None:
+    def next_try(self, delivery: Delivery) -> SafeString | None:
         """What it waits for, while it is still on its way."""
         following = next_try(delivery, timezone.now())
         if following is None:
             return None
-        return moments.labelled(following.words, following.at) if following.at else following.words
+        if following.at is not None:
+            return moments.labelled(following.words, following.at)
+        return format_html('<span class="kg-nowrap">{}</span>', following.words)
 
     @admin.display(description="written", ordering="created_at")
     def created(self, delivery: Delivery) -> SafeString:
@@ -117,8 +118,9 @@ class DeliveryAdmin(RecordPage[Delivery]):
         return moments.shown(delivery.created_at)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
-        """Without the configuration of each one's connector, which takes decrypting."""
-        return super().get_queryset(request).defer("connector__secrets", "connector__options")
+        """With each one's connector, but without its configuration, which takes decrypting."""
+        deliveries = super().get_queryset(request).select_related("connector")
+        return deliveries.defer("connector__secrets", "connector__options")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Any]:
         """A list that does not read the whole record."""
