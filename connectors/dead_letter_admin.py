@@ -134,7 +134,8 @@ class DeadLetterAdmin(DeliveryAdmin):
             self.message_user(request, words, messages.SUCCESS if sent else messages.WARNING)
         else:
             for name, errors in form.errors.items():
-                self.message_user(request, f"{name.capitalize()}: {' '.join(errors)}", messages.ERROR)
+                words = f"{name.capitalize()}: {' '.join(map(str, errors))}"
+                self.message_user(request, words, messages.ERROR)
         return HttpResponseRedirect(reverse("admin:connectors_deadletter_changelist"))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -47,7 +47,7 @@ class DeliveryAdmin(RecordPage[Delivery]):
         "next_try",
         "created",
     )
-    list_filter: tuple[Any, ...] = (
+    list_filter: ClassVar[tuple[Any, ...]] = (
         "status", WhenFilter, "connector", TypeFilter, SeverityFilter, "reason", EventFilter, DigestFilter,
     )  # fmt: skip
     list_after_template = "admin/record/looked_back.html"
@@ -302,7 +302,7 @@ class DeliveryAdmin(RecordPage[Delivery]):
         return reverse("admin:connectors_connector_change", args=(delivery.connector_id,))
 
 
-_SAID = {
+_SAID: dict[str, str] = {
     DeliveryStatus.DELIVERED: "What was said",
     DeliveryStatus.FAILED: "What was to be said",
     DeliveryStatus.CANCELLED: "What was to be said",

@@ -59,6 +59,8 @@ class LookingBack(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         """The page's rows. How many there are stands below them, and nowhere else."""
         super().get_results(request)
+        if not self.result_count:
+            self.result_list = self.queryset.none()  # else what was found to be empty is searched once more
         self.full_result_count = self.result_count
 
     @property
