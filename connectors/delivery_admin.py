@@ -7,10 +7,12 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -225,7 +227,10 @@ class DeliveryAdmin(RecordPage[Delivery]):
         """What the list shows with these parameters, as CSV."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        shown: Any = self.get_changelist_instance(request)
+        try:
+            shown: Any = self.get_changelist_instance(request)
+        except IncorrectLookupParameters:
+            return HttpResponseRedirect(f"../?{ERROR_FLAG}=1")  # as the list itself does
         return export.download(shown.queryset)
 
     @admin.action(description="Export selected deliveries as CSV", permissions=["view"])

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -127,6 +128,13 @@ class Asked(OneOf):
         value = request.GET.get(str(self.parameter_name), "")
         return [(value, self.words)] if value else []
 
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Those that have it. Raises IncorrectLookupParameters for what no row could have."""
+        try:
+            return super().queryset(request, queryset)
+        except ValidationError as error:
+            raise IncorrectLookupParameters(str(error)) from None
+
 
 class EventFilter(Asked):
     """What was said of one event."""
@@ -159,15 +167,15 @@ def link(address: str, **params: object) -> str:
 def _moment(words: str) -> datetime:
     try:
         moment = parse_datetime(words)
-    except ValueError:
-        moment = None
-    if moment is None:
-        raise IncorrectLookupParameters(f"{words!r} is no time.")
-    return moment if timezone.is_aware(moment) else moment.replace(tzinfo=UTC)
+        if moment is not None:
+            return moment.astimezone(UTC) if timezone.is_aware(moment) else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise IncorrectLookupParameters(f"{words!r} is no time.")
 
 
 def _for_input(words: str) -> str:
     """As a browser's field for a time takes it."""
     if not words:
         return ""
-    return beginning(words).astimezone(UTC).strftime("%Y-%m-%dT%H:%M")
+    return beginning(words).strftime("%Y-%m-%dT%H:%M")

@@ -73,10 +73,23 @@ def test_the_list_is_narrowed_by_what_is_asked_for(
     assert {delivery.message_id for delivery in listed(answer)} == found
 
 
-def test_a_time_that_is_none_is_not_taken_for_one(admin_client: Client, hook: Connector) -> None:
-    answer = admin_client.get(DELIVERIES, {"since": "yesterday"})
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"since": "yesterday"},
+        {"since": "2025-02-30T10:00"},
+        {"until": "9999-12-31T23:59:59-23:59"},
+        {"sent_in": "no id"},
+        {"event": "half\0an id"},
+        {"status__exact": "\0"},
+    ],
+)
+def test_what_no_row_could_have_is_not_asked_for(admin_client: Client, query: dict[str, str]) -> None:
+    answer = admin_client.get(DELIVERIES, query)
 
     assert answer.headers["Location"] == f"{DELIVERIES}?e=1"
+    exported = admin_client.get(f"{DELIVERIES}export/", query)
+    assert exported.headers["Location"] == "../?e=1"
 
 
 @pytest.mark.parametrize("which", ["delivery", "event"])
