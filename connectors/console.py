@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
@@ -137,6 +138,7 @@ class RecordPage(ConsolePage[M]):
 
     paginator = BoundedPaginator
     list_per_page = 50
+    show_facets = ShowFacets.NEVER  # each would count the whole record
     show_full_result_count = False
     warn_unsaved_form = False
 

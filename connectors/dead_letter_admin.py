@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 
 from connectors import dead_letters, moments, remedies
 from connectors.delivery_admin import DeliveryAdmin
-from connectors.delivery_page import title_of
+from connectors.delivery_page import event_type_of, title_of
 from connectors.models import Connector, DeadLetter, Delivery, DeliveryStatus
 from connectors.record_filters import SeverityFilter, TypeFilter, WhenFilter, link
 from connectors.redelivery import redeliver_since
@@ -53,7 +53,7 @@ class DeadLetterAdmin(DeliveryAdmin):
     """To look through, and to send once more when the receiver is mended."""
 
     list_display = (
-        "page", "connector_shown", "event_type", "severity", "reason_shown", "why", "attempts", "failed",
+        "page", "connector_shown", "severity", "why", "attempts", "failed",
     )  # fmt: skip
     list_display_links = None
     actions = ("redeliver_selected", "export_selected")
@@ -67,20 +67,21 @@ class DeadLetterAdmin(DeliveryAdmin):
     def page(self, delivery: Delivery) -> SafeString:
         """What it is about, as a link to the delivery with its attempts."""
         return format_html(
-            '<a class="kg-title kg-link" href="{}">{}</a>',
+            '<a class="kg-title kg-link" href="{}" title="{}">{}</a><span class="kg-under">{}</span>',
             reverse("admin:connectors_delivery_change", args=(delivery.pk,)),
             title_of(delivery),
+            title_of(delivery),
+            event_type_of(delivery),
         )
 
-    @admin.display(description="reason")
-    def reason_shown(self, delivery: Delivery) -> str:
-        """Why it failed, in a word."""
-        return remedies.label(delivery.reason)
-
-    @admin.display(description="error")
+    @admin.display(description="why")
     def why(self, delivery: Delivery) -> SafeString:
-        """Why it failed, as the last attempt says."""
-        return format_html('<span class="kg-title" title="{0}">{0}</span>', delivery.note)
+        """Why it failed, as the last attempt says, and in a word."""
+        return format_html(
+            '<span class="kg-title" title="{0}">{0}</span><span class="kg-under">{1}</span>',
+            delivery.note,
+            remedies.label(delivery.reason),
+        )
 
     @admin.display(description="written", ordering="created_at")
     def failed(self, delivery: Delivery) -> SafeString:
@@ -133,7 +134,8 @@ class DeadLetterAdmin(DeliveryAdmin):
             self.message_user(request, words, messages.SUCCESS if sent else messages.WARNING)
         else:
             for name, errors in form.errors.items():
-                self.message_user(request, f"{name.capitalize()}: {' '.join(errors)}", messages.ERROR)
+                words = f"{name.capitalize()}: {' '.join(map(str, errors))}"
+                self.message_user(request, words, messages.ERROR)
         return HttpResponseRedirect(reverse("admin:connectors_deadletter_changelist"))
 
 

@@ -11,7 +11,7 @@ from django.db.models import Count, Max, Min
 from connectors import remedies
 from connectors.models import Delivery, DeliveryStatus
 
-COUNTED = 10_000
+COUNTED = 5_000
 """Of how many dead letters, the latest, the sums are made: tens of milliseconds."""
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -22,7 +24,7 @@ from connectors import cancellation, delivery_page, export, looking_back, moment
 from connectors.console import COUNTED, RecordPage, badge
 from connectors.delivery_page import event_type_of, pretty, severity_of, title_of
 from connectors.engine.digest import ORIGIN
-from connectors.models import Delivery
+from connectors.models import Delivery, DeliveryStatus
 from connectors.next_try import next_try
 from connectors.record_filters import DigestFilter, EventFilter, SeverityFilter, TypeFilter, WhenFilter, link
 
@@ -42,16 +44,14 @@ class DeliveryAdmin(RecordPage[Delivery]):
         "title",
         "state",
         "connector_shown",
-        "event_type",
         "severity",
         "attempts",
         "next_try",
         "created",
     )
-    list_filter: tuple[Any, ...] = (
+    list_filter: ClassVar[tuple[Any, ...]] = (
         "status", WhenFilter, "connector", TypeFilter, SeverityFilter, "reason", EventFilter, DigestFilter,
     )  # fmt: skip
-    list_select_related = ("connector",)
     list_after_template = "admin/record/looked_back.html"
     search_fields = ("connector_name", "message__title", "message__resource", "message_id", "key", "note")
     search_help_text = "Connector, title, resource, note, or an id"
@@ -76,8 +76,12 @@ class DeliveryAdmin(RecordPage[Delivery]):
 
     @admin.display(description="title")
     def title(self, delivery: Delivery) -> SafeString:
-        """What it is about; long ones are cut where the column ends."""
-        return format_html('<span class="kg-title">{}</span>', title_of(delivery))
+        """What it is about, and of which type that is; long ones are cut where the column ends."""
+        return format_html(
+            '<span class="kg-title" title="{0}">{0}</span><span class="kg-under">{1}</span>',
+            title_of(delivery),
+            event_type_of(delivery),
+        )
 
     @admin.display(description="state")
     def state(self, delivery: Delivery) -> SafeString:
@@ -85,14 +89,9 @@ class DeliveryAdmin(RecordPage[Delivery]):
         return badge(delivery.status)
 
     @admin.display(description="connector")
-    def connector_shown(self, delivery: Delivery) -> str:
+    def connector_shown(self, delivery: Delivery) -> SafeString:
         """The connector's name, as it was then."""
-        return delivery.connector_name
-
-    @admin.display(description="event type")
-    def event_type(self, delivery: Delivery) -> str:
-        """The type of what it reports."""
-        return event_type_of(delivery)
+        return format_html('<span class="kg-title kg-name" title="{0}">{0}</span>', delivery.connector_name)
 
     @admin.display(description="severity")
     def severity(self, delivery: Delivery) -> SafeString | str:
@@ -106,12 +105,14 @@ class DeliveryAdmin(RecordPage[Delivery]):
         return delivery.attempt_count
 
     @admin.display(description="next try")
-    def next_try(self, delivery: Delivery) -> SafeString | str | None:
+    def next_try(self, delivery: Delivery) -> SafeString | None:
         """What it waits for, while it is still on its way."""
         following = next_try(delivery, timezone.now())
         if following is None:
             return None
-        return moments.labelled(following.words, following.at) if following.at else following.words
+        if following.at is not None:
+            return moments.labelled(following.words, following.at)
+        return format_html('<span class="kg-nowrap">{}</span>', following.words)
 
     @admin.display(description="written", ordering="created_at")
     def created(self, delivery: Delivery) -> SafeString:
@@ -119,8 +120,9 @@ class DeliveryAdmin(RecordPage[Delivery]):
         return moments.shown(delivery.created_at)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
-        """Without the configuration of each one's connector, which takes decrypting."""
-        return super().get_queryset(request).defer("connector__secrets", "connector__options")
+        """With each one's connector, but without its configuration, which takes decrypting."""
+        deliveries = super().get_queryset(request).select_related("connector")
+        return deliveries.defer("connector__secrets", "connector__options")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Any]:
         """A list that does not read the whole record."""
@@ -197,7 +199,7 @@ class DeliveryAdmin(RecordPage[Delivery]):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": f"Cancel {len(chosen)} deliveries?" if len(chosen) != 1 else "Cancel this delivery?",
+            "title": "Cancel deliveries",
             "chosen": len(chosen),
             "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
             "select_across": request.POST.get("select_across", "0"),
@@ -225,7 +227,10 @@ class DeliveryAdmin(RecordPage[Delivery]):
         """What the list shows with these parameters, as CSV."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        shown: Any = self.get_changelist_instance(request)
+        try:
+            shown: Any = self.get_changelist_instance(request)
+        except IncorrectLookupParameters:
+            return HttpResponseRedirect(f"../?{ERROR_FLAG}=1")  # as the list itself does
         return export.download(shown.queryset)
 
     @admin.action(description="Export selected deliveries as CSV", permissions=["view"])
@@ -275,6 +280,7 @@ class DeliveryAdmin(RecordPage[Delivery]):
             "event_url": self.event_url(request, delivery),
             "remote_url": delivery_page.remote_link(delivery),
             "written": moments.shown(delivery.created_at, now),
+            "said": _SAID.get(delivery.status, "What is to be said"),
             "settled": moments.shown(delivery.settled_at, now) if delivery.settled_at else "",
             "next_try": self.next_try(delivery),
             "trouble": delivery_page.trouble(delivery),
@@ -299,6 +305,13 @@ class DeliveryAdmin(RecordPage[Delivery]):
         if delivery.connector_id is None or not request.user.has_perm("connectors.view_connector"):
             return ""
         return reverse("admin:connectors_connector_change", args=(delivery.connector_id,))
+
+
+_SAID: dict[str, str] = {
+    DeliveryStatus.DELIVERED: "What was said",
+    DeliveryStatus.FAILED: "What was to be said",
+    DeliveryStatus.CANCELLED: "What was to be said",
+}
 
 
 def _chosen(deliveries: QuerySet[Delivery]) -> list[Delivery]:

@@ -146,8 +146,9 @@ class DeliveryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
 
     @extend_schema(
         responses={(200, "text/csv"): OpenApiTypes.STR},
-        description=f"The deliveries that the filters leave as CSV, the latest first, {export.AT_MOST} at most."
-        " Go on with `until`. What a spreadsheet would take for a formula begins with an apostrophe.",
+        description="The deliveries that the filters leave as CSV, the latest first."
+        f" {export.AT_MOST} at most: go on with `until`."
+        " What a spreadsheet would take for a formula begins with an apostrophe.",
     )
     @action(detail=False, pagination_class=None, renderer_classes=(JSONRenderer, Csv))
     def export(self, request: Request) -> StreamingHttpResponse:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import IGNORED_PARAMS
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -37,7 +38,12 @@ class LookingBack(ChangeList):
     def get_queryset(
         self, request: HttpRequest, exclude_parameters: list[str | None] | None = None
     ) -> QuerySet[Any]:
-        """The rows asked for, among the latest where they would take long to find."""
+        """The rows asked for, among the latest where they would take long to find.
+
+        Raises IncorrectLookupParameters for what no row could have.
+        """
+        if any("\0" in value for values in self.filter_params.values() for value in values):
+            raise IncorrectLookupParameters("No database takes a NUL.")
         found: QuerySet[Any] = super().get_queryset(request, exclude_parameters)
         page: Any = self.model_admin
         asked = set(self.filter_params) - set(IGNORED_PARAMS)
@@ -55,6 +61,13 @@ class LookingBack(ChangeList):
         if self.looked_back_to is None:
             return found
         return found.filter(**{f"{page.when}__gte": self.looked_back_to})
+
+    def get_results(self, request: HttpRequest) -> None:
+        """The page's rows. How many there are stands below them, and nowhere else."""
+        super().get_results(request)
+        if not self.result_count:
+            self.result_list = self.queryset.none()  # else what was found to be empty is searched once more
+        self.full_result_count = self.result_count
 
     @property
     def further_back(self) -> str:

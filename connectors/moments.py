@@ -19,11 +19,11 @@ _FAR = 30 * _DAY
 
 
 def in_words(moment: datetime, now: datetime) -> str:
-    """How far away it is: `in 4 min`, `3 h ago`, `now`; the date where that is more than a month."""
+    """How far away it is: `in 4 min`, `3 h ago`, `just now`; the date where that is more than a month."""
     seconds = (moment - now).total_seconds()
     away = abs(seconds)
     if away < _NEAR:
-        return "now"
+        return "now" if seconds > 0 else "just now"
     if away >= _FAR:
         return f"{moment.day} {moment:%b %Y}"
     return f"in {span(away)}" if seconds > 0 else f"{span(away)} ago"

@@ -25,11 +25,11 @@ def next_try(delivery: Delivery, now: datetime) -> NextTry | None:
     if delivery.status == DeliveryStatus.SENDING:
         return NextTry("with its digest" if delivery.sent_in_id else "being sent now")
     if connector is None:
-        return NextTry("never: its connector was deleted")
+        return NextTry("never")
     if connector.paused_at is not None:
-        return NextTry("when the connector is resumed")
+        return NextTry("when resumed")
     if not connector.enabled:
-        return NextTry("when the connector is enabled")
+        return NextTry("when enabled")
     at = delivery.next_attempt_at
     if connector.breaker != BreakerState.CLOSED and connector.breaker_until is not None:
         at = max(at, connector.breaker_until)

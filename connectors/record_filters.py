@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -37,9 +38,7 @@ class WhenFilter(admin.ListFilter):
         self, request: HttpRequest, params: dict[str, list[str]], model: Any, model_admin: Any
     ) -> None:
         super().__init__(request, params, model, model_admin)
-        self.used_parameters: dict[str, str] = {
-            name: params.pop(name)[-1] for name in ("since", "until") if name in params
-        }
+        self.since, self.until = (params.pop(name, [""])[-1] for name in ("since", "until"))
 
     def has_output(self) -> bool:
         """Always."""
@@ -51,22 +50,20 @@ class WhenFilter(admin.ListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Those between. Raises IncorrectLookupParameters for what is no time."""
-        since, until = self.used_parameters.get("since"), self.used_parameters.get("until")
-        if since:
-            queryset = queryset.filter(**{f"{self.field}__gte": beginning(since)})
-        if until:
-            queryset = queryset.filter(**{f"{self.field}__lt": _moment(until)})
+        if self.since:
+            queryset = queryset.filter(**{f"{self.field}__gte": beginning(self.since)})
+        if self.until:
+            queryset = queryset.filter(**{f"{self.field}__lt": _moment(self.until)})
         return queryset
 
     def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
         """Any time, the recent ones, and last what the form shows."""
-        since, until = self.used_parameters.get("since"), self.used_parameters.get("until")
         names = ["since", "until"]
         anything = changelist.get_query_string(remove=names)
-        yield {"selected": not (since or until), "query_string": anything, "display": "Any time"}
+        yield {"selected": not (self.since or self.until), "query_string": anything, "display": "Any time"}
         for word, (label, _) in RECENT.items():
             yield {
-                "selected": since == word and not until,
+                "selected": self.since == word and not self.until,
                 "query_string": changelist.get_query_string({"since": word}, ["until"]),
                 "display": label.capitalize(),
             }
@@ -79,8 +76,8 @@ class WhenFilter(admin.ListFilter):
         yield {
             "form": True,
             "others": others,
-            "since": _for_input(since),
-            "until": _for_input(until),
+            "since": _for_input(self.since),
+            "until": _for_input(self.until),
         }
 
 
@@ -117,7 +114,8 @@ class SeverityFilter(OneOf):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Those that are as bad as that."""
         known = {severity.value: severity.rank for severity in Severity}
-        return queryset.filter(priority=known[self.value()]) if self.value() in known else queryset
+        rank = known.get(self.value() or "")
+        return queryset if rank is None else queryset.filter(priority=rank)
 
 
 class Asked(OneOf):
@@ -129,6 +127,13 @@ class Asked(OneOf):
         """What is asked for."""
         value = request.GET.get(str(self.parameter_name), "")
         return [(value, self.words)] if value else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Those that have it. Raises IncorrectLookupParameters for what no row could have."""
+        try:
+            return super().queryset(request, queryset)
+        except ValidationError as error:
+            raise IncorrectLookupParameters(str(error)) from None
 
 
 class EventFilter(Asked):
@@ -162,15 +167,15 @@ def link(address: str, **params: object) -> str:
 def _moment(words: str) -> datetime:
     try:
         moment = parse_datetime(words)
-    except ValueError:
-        moment = None
-    if moment is None:
-        raise IncorrectLookupParameters(f"{words!r} is no time.")
-    return moment if timezone.is_aware(moment) else moment.replace(tzinfo=UTC)
+        if moment is not None:
+            return moment.astimezone(UTC) if timezone.is_aware(moment) else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise IncorrectLookupParameters(f"{words!r} is no time.")
 
 
-def _for_input(words: str | None) -> str:
+def _for_input(words: str) -> str:
     """As a browser's field for a time takes it."""
     if not words:
         return ""
-    return beginning(words).astimezone(UTC).strftime("%Y-%m-%dT%H:%M")
+    return beginning(words).strftime("%Y-%m-%dT%H:%M")
