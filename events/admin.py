@@ -41,10 +41,10 @@ class SubscribingConnectorAdmin(ConnectorAdmin):
     inlines = (SubscriptionInline,)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Saves, and says so when the connector would receive nothing."""
+        """Saves, and says so when the connector would receive nothing, once it is enabled."""
         super().save_related(request, form, formsets, change)
         connector: Connector = form.instance
-        if connector.enabled and not connector.subscriptions.filter(enabled=True).exists():
+        if not connector.subscriptions.filter(enabled=True).exists():
             words = "It receives no events yet: add a subscription below."
             self.message_user(request, words, messages.WARNING)
 
