@@ -36,6 +36,7 @@ class ConnectorAdmin(FaringList, PreviewPages):
     search_help_text = "Name"
     actions = ("enable_selected", "disable_selected")
     readonly_fields = ("config_shown",)
+    compressed_fields = False  # labels above their fields: beside the preview there is little room
     add_form_template = CHANGE
     change_form_template = CHANGE
     buttons = {"test": "test", "resume": "test", "enable": "change", "disable": "change", "preview": "change"}
@@ -83,8 +84,7 @@ class ConnectorAdmin(FaringList, PreviewPages):
 
     def has_test_permission(self, request: HttpRequest, obj: Connector | None = None) -> bool:
         """Testing and resuming have a right of their own; whoever may change a connector may do both."""
-        rights = ("connectors.test_connector", "connectors.change_connector")
-        return _known(obj) and any(request.user.has_perm(right) for right in rights)
+        return _known(obj) and any(request.user.has_perm(right) for right in trial.RIGHTS)
 
     def has_view_permission(self, request: HttpRequest, obj: Connector | None = None) -> bool:
         """Whoever may test a connector may look at it."""

@@ -99,12 +99,27 @@ class ConnectorForm(forms.ModelForm[Connector]):
                     self.add_error(field, text if field else f"{name}: {text}".removeprefix(": "))
 
     def errors_in_words(self) -> list[tuple[str, str]]:
-        """Every mistake: the label of its field, or nothing where it is about the whole, and the sentence."""
+        """Every mistake: the label of its field, or nothing where it is about the whole, and the sentence.
+
+        What is only missing is no mistake yet: see `missing`.
+        """
         return [
-            (str(self.fields[name].label or name) if name in self.fields else "", str(text))
+            (self._label(name), str(text))
             for name, texts in self.errors.items()
+            if name not in self._required()
             for text in texts
         ]
+
+    def missing(self) -> list[str]:
+        """The labels of the fields that are still to be filled in."""
+        return [self._label(name) for name in self._required()]
+
+    def _required(self) -> list[str]:
+        found = self.errors.as_data()
+        return [name for name, errors in found.items() if any(error.code == "required" for error in errors)]
+
+    def _label(self, name: str) -> str:
+        return str(self.fields[name].label or name).capitalize() if name in self.fields else ""
 
     def entered(self) -> dict[str, Any]:
         """The configuration as entered, as far as it is well-formed; the form must have been checked.

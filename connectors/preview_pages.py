@@ -57,6 +57,7 @@ class PreviewPages(ConsolePage[Connector]):
         form.is_valid()
         drafted = draft(_as_stored(form), form.entered(), message)
         context = {
+            "missing": form.missing(),
             "errors": form.errors_in_words(),
             "draft": drafted,
             "shown": show(drafted.preview) if drafted.preview else "",

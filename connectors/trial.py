@@ -16,6 +16,9 @@ from connectors.outbox import Order, delivery_for
 # A trial is sent by whoever asked for it; a worker takes it only if that process dies before.
 _LEFT_ALONE = timedelta(minutes=1)
 
+RIGHTS = ("connectors.test_connector", "connectors.change_connector")
+"""Either is enough to test a connector, and to resume it."""
+
 ORIGIN = "test"
 """What asked for a test's deliveries."""
 _KEY = "kubegraf-test-"  # before 32 hexadecimal digits

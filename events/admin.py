@@ -11,11 +11,11 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from connectors.admin import ConnectorAdmin
 from connectors.console import ConsolePage, RecordPage, RowsBeside, badge
 from connectors.delivery_admin import pretty
 from connectors.models import Connector, Delivery
 from events import catalog
+from events.connector_files import ConnectorFiles
 from events.forms import ClusterForm, SubscriptionForm
 from events.models import Cluster, Event, Subscription
 
@@ -32,7 +32,7 @@ class SubscriptionInline(RowsBeside[Subscription, Connector]):
         return 0 if obj else 1
 
 
-class SubscribingConnectorAdmin(ConnectorAdmin):
+class SubscribingConnectorAdmin(ConnectorFiles):
     """A connector's page, with its subscriptions.
 
     It takes the place of the delivery engine's own, which knows nothing of events.

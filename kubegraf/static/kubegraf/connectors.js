@@ -25,7 +25,7 @@ document.addEventListener("DOMContentLoaded", () => {
       const html = await answer.text();
       if (asked !== asking) return;
       shown.innerHTML = html;
-      status.textContent = shown.querySelector("ul")?.closest(".kg-message") ? "Updated; something is missing or wrong." : "Updated. Nothing was sent.";
+      status.textContent = shown.querySelector(":scope > .kg-wrong") ? "Updated. It cannot be saved like this." : "Updated. Nothing was sent.";
     } catch (error) {
       if (error.name === "AbortError") return;
       status.textContent = "The preview could not be made. It is tried again at the next change; if you were signed out, sign in again.";
