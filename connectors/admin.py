@@ -6,90 +6,67 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponse
+from django.contrib.admin.utils import unquote
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from connectors import (
-    dead_letter_admin,  # noqa: F401 - importing registers it
-    outbox,
-    registry,
-    trial,
-)
-from connectors.console import ConsolePage, badge
-from connectors.delivery_admin import delivery_link
-from connectors.forms import config_names, delivery_names, form_for
-from connectors.health import State, health, result_of_test
+from connectors import dead_letter_admin, outbox, registry, trial  # noqa: F401 - importing registers it
+from connectors.connector_list import FaringList, StateFilter
+from connectors.connector_page import page_context, steps_of
+from connectors.docs_page import getting_the_key
+from connectors.forms import delivery_names, essential_names, form_for, option_names
 from connectors.models import Connector
+from connectors.preview_pages import PreviewPages
 from connectors.reconfigure import shown
-from connectors.vitals import vitals_of
+from connectors.showing import markup
+
+CHANGE = "admin/connectors/connector/change_form.html"
 
 
 @admin.register(Connector)
-class ConnectorAdmin(ConsolePage[Connector]):
+class ConnectorAdmin(FaringList, PreviewPages):
     """Adding one asks for its type first; the type is then settled."""
 
-    list_display = ("name", "provider", "enabled", "state", "last_success_at")
-    list_filter = ("enabled", "provider", ("paused_at", admin.EmptyFieldListFilter))
+    list_filter = ("enabled", "provider", StateFilter)
     search_fields = ("name",)
     search_help_text = "Name"
-    readonly_fields = (
-        "type_shown",
-        "config_shown",
-        "state_words",
-        "vitals_words",
-        "last_success_at",
-        "last_failure_at",
-    )
-    change_form_template = "admin/connectors/connector/change_form.html"
-    buttons = {"test": "change", "resume": "change"}
+    actions = ("enable_selected", "disable_selected")
+    readonly_fields = ("config_shown",)
+    compressed_fields = False  # labels above their fields: beside the preview there is little room
+    add_form_template = CHANGE
+    change_form_template = CHANGE
+    buttons = {"test": "test", "resume": "test", "enable": "change", "disable": "change", "preview": "change"}
 
-    # --- What the page shows
+    class Media:
+        css = {"all": ("kubegraf/previews.css",)}
+        js = ("kubegraf/connectors.js",)
 
-    @admin.display(description="state", ordering="paused_at")
-    def state(self, connector: Connector) -> SafeString:
-        """The state in one word."""
-        return badge(health(connector).state.value)
-
-    @admin.display(description="state")
-    def state_words(self, connector: Connector) -> str:
-        """The state in a sentence."""
-        return health(connector).words
-
-    @admin.display(description="in numbers")
-    def vitals_words(self, connector: Connector) -> str:
-        """The last day and the queue, in a sentence each."""
-        return vitals_of([connector])[connector.pk].words
-
-    @admin.display(description="type")
-    def type_shown(self, connector: Connector) -> str:
-        """The type's name for people."""
-        return str(connector.get_provider_display())
+    # --- The form
 
     @admin.display(description="configuration")
     def config_shown(self, connector: Connector) -> SafeString:
         """For whoever may look but not change: every option, and whether each secret is set."""
         return format_html(
-            "<ul>{}</ul>",
+            '<ul class="kg-list">{}</ul>',
             format_html_join("", "<li>{}: {}</li>", (item for item in sorted(shown(connector).items()))),
         )
 
     def get_fieldsets(self, request: HttpRequest, obj: Connector | None = None) -> Any:
-        """The connector's own fields, its provider's, and how it fares."""
+        """Its name and what it cannot do without, what else its provider knows, and how it delivers."""
         slug = obj.provider if obj else request.GET.get("provider", "")
-        own = (None, {"fields": ("name", "type_shown", "enabled")})
         how = ("Delivery", {"fields": _delivery_names(slug), "classes": ("collapse",)})
         if obj and not self.has_change_permission(request, obj):
-            config: Any = ("Configuration", {"fields": ("config_shown",)})
-        else:
-            provider = registry.provider(slug)
-            config = (provider.label, {"fields": config_names(slug), "description": provider.summary})
-        fares = (
-            "How it fares",
-            {"fields": ("state_words", "vitals_words", "last_success_at", "last_failure_at")},
-        )
-        return [own, config, how, fares] if obj else [own, config, how]
+            return [(None, {"fields": ("name", "config_shown")}), how]
+        options = option_names(slug)
+        return [
+            (None, {"fields": ("name", *essential_names(slug))}),
+            *([("Options", {"fields": options})] if options else []),
+            how,
+        ]
 
     def get_form(
         self, request: HttpRequest, obj: Connector | None = None, change: bool = False, **kwargs: Any
@@ -99,20 +76,39 @@ class ConnectorAdmin(ConsolePage[Connector]):
             kwargs["form"] = form_for(obj.provider if obj else request.GET.get("provider", ""))
         return super().get_form(request, obj, change, **kwargs)
 
+    # --- Who may do what
+
     def has_change_permission(self, request: HttpRequest, obj: Connector | None = None) -> bool:
         """A connector whose provider is no longer there can be looked at, and deleted."""
-        there = obj is None or obj.provider in registry.all_providers()
-        return there and super().has_change_permission(request, obj)
+        return _known(obj) and super().has_change_permission(request, obj)
 
-    # --- Adding and saving
+    def has_test_permission(self, request: HttpRequest, obj: Connector | None = None) -> bool:
+        """Testing and resuming have a right of their own; whoever may change a connector may do both."""
+        return _known(obj) and any(request.user.has_perm(right) for right in trial.RIGHTS)
+
+    def has_view_permission(self, request: HttpRequest, obj: Connector | None = None) -> bool:
+        """Whoever may test a connector may look at it."""
+        return super().has_view_permission(request, obj) or request.user.has_perm("connectors.test_connector")
+
+    # --- Adding
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Asks for the type, if it is not said yet."""
-        if self.has_add_permission(request) and request.GET.get("provider") not in registry.all_providers():
+        slug = request.GET.get("provider", "")
+        if not self.has_add_permission(request):
+            return super().add_view(request, form_url, extra_context)
+        if slug not in registry.all_providers():
             return self._choose_type(request)
-        return super().add_view(request, form_url, extra_context)
+        preview = reverse("admin:connectors_connector_preview_new", args=(slug,))
+        context = {
+            **_about(slug),
+            "title": f"Add a connector: {registry.provider(slug).label}",
+            "steps": steps_of(None),
+            **self.preview_context(request, preview),
+        }
+        return super().add_view(request, form_url, {**context, **(extra_context or {})})
 
     def _choose_type(self, request: HttpRequest) -> HttpResponse:
         context = {
@@ -120,8 +116,20 @@ class ConnectorAdmin(ConsolePage[Connector]):
             "title": "Which type of connector?",
             "opts": self.opts,
             "providers": list(registry.all_providers().values()),
+            "steps": steps_of(None),
+            "media": self.media,
         }
         return TemplateResponse(request, "admin/connectors/connector/choose_type.html", context)
+
+    def response_add(
+        self, request: HttpRequest, obj: Connector, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """Goes on to the connector's page, where the next step is to test it."""
+        if "_addanother" in request.POST:
+            return super().response_add(request, obj, post_url_continue)
+        words = f"“{obj.name}” is added. Test it now; it receives events once it is enabled."
+        self.message_user(request, words, messages.SUCCESS)
+        return HttpResponseRedirect(self.page_of(obj))
 
     def save_model(self, request: HttpRequest, obj: Connector, form: Any, change: bool) -> None:
         """Saves, and says what the provider has to remark."""
@@ -131,29 +139,83 @@ class ConnectorAdmin(ConsolePage[Connector]):
         if obj.paused_at is not None:
             self.message_user(request, "It is still paused: test it, then resume it.", messages.WARNING)
 
-    def response_add(
-        self, request: HttpRequest, obj: Connector, post_url_continue: str | None = None
+    # --- The page of one
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Goes on to the connector's page, where it can be tested."""
-        if "_addanother" not in request.POST:
-            post = request.POST.copy()
-            post["_continue"] = "1"
-            request.POST = post  # type: ignore[assignment]  # as django.contrib.auth's own admin does
-        return super().response_add(request, obj, post_url_continue)
+        """With how it fares, what it sent last, and the preview."""
+        connector = self.get_object(request, unquote(object_id))
+        context: dict[str, Any] = {}
+        if connector is not None and self.has_view_or_change_permission(request, connector):
+            may_change = self.has_change_permission(request, connector)
+            context = {
+                **page_context(connector, deliveries=request.user.has_perm("connectors.view_delivery")),
+                **(_about(connector.provider) if _known(connector) else {}),
+                "may_change": may_change,
+                "may_test": self.has_test_permission(request, connector),
+            }
+            if may_change:
+                address = reverse("admin:connectors_connector_preview", args=(connector.pk,))
+                context |= self.preview_context(request, address)
+        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
-    # --- Buttons
-
-    def test(self, request: HttpRequest, connector: Connector) -> None:
-        """Sends a test message now, by the path of every other, and says what came of it."""
-        done = trial.try_out(connector)
-        result = result_of_test(done.delivery, done.closing)
-        level = messages.SUCCESS if result.state is State.WORKING else messages.ERROR
-        self.message_user(request, format_html("{} {}", result.words, delivery_link(done.delivery)), level)
+    def test(self, request: HttpRequest, connector: Connector) -> HttpResponse:
+        """Sends a test message now, by the path of every other; what came of it stands on the page."""
+        trial.try_out(connector)
+        return HttpResponseRedirect(f"{self.page_of(connector)}#test")
 
     def resume(self, request: HttpRequest, connector: Connector) -> None:
         """Takes the connector out of its pause."""
         outbox.resume(connector)
         self.message_user(request, "Resumed: what was waiting goes out now.", messages.SUCCESS)
+
+    def enable(self, request: HttpRequest, connector: Connector) -> None:
+        """From now on it receives events."""
+        self._switch(request, [connector], on=True)
+
+    def disable(self, request: HttpRequest, connector: Connector) -> None:
+        """From now on it receives none."""
+        self._switch(request, [connector], on=False)
+
+    # --- Several at once
+
+    @admin.action(description="Enable selected connectors", permissions=["change"])
+    def enable_selected(self, request: HttpRequest, connectors: QuerySet[Connector]) -> None:
+        """Enables all of them."""
+        self._switch(request, connectors, on=True)
+
+    @admin.action(description="Disable selected connectors", permissions=["change"])
+    def disable_selected(self, request: HttpRequest, connectors: QuerySet[Connector]) -> None:
+        """Disables all of them."""
+        self._switch(request, connectors, on=False)
+
+    def _switch(self, request: HttpRequest, connectors: Any, *, on: bool) -> None:
+        """Saves each one rather than all by one statement, so that what watches saving sees it."""
+        changed = [connector for connector in connectors if connector.enabled is not on]
+        for connector in changed:
+            connector.enabled = on
+            connector.save(update_fields=["enabled", "updated_at"])
+            self.log_change(request, connector, f"{'Enabled' if on else 'Disabled'}.")
+        names = ", ".join(f"“{connector.name}”" for connector in changed) or "Nothing"
+        words = f"{names} {'receives' if len(changed) < 2 else 'receive'}"
+        words += " events from now on." if on else " no more events."
+        self.message_user(request, words if changed else "Nothing was to be changed.", messages.SUCCESS)
+
+
+def _known(connector: Connector | None) -> bool:
+    """Whether its provider is there."""
+    return connector is None or connector.provider in registry.all_providers()
+
+
+def _about(slug: str) -> dict[str, Any]:
+    """What the page says of the type: what it is, and where its key is found."""
+    heading, steps = getting_the_key(slug)
+    return {"provider": registry.provider(slug), "key_heading": heading, "key_steps": markup.github(steps)}
 
 
 def _delivery_names(slug: str) -> list[str]:

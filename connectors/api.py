@@ -17,13 +17,13 @@ from rest_framework.response import Response
 from connectors import outbox, registry, schema, setup, trial
 from connectors.delivery_api import DeliveryDetailSerializer
 from connectors.errors import SendError
-from connectors.example import EXAMPLE
 from connectors.health import State, health, result_of_test
 from connectors.message import JSONDict
 from connectors.models import BreakerState, Connector, DeliveryStatus
+from connectors.preview_api import PreviewActions
 from connectors.reconfigure import configured, shown
 from connectors.redelivery import CHOICES, redeliver_since
-from connectors.rest import Api, Conflict, StrictModelSerializer, StrictSerializer, Word
+from connectors.rest import Api, StrictModelSerializer, StrictSerializer, Word
 from connectors.vitals import Vitals, vitals_of
 
 
@@ -186,14 +186,6 @@ class TestResultSerializer(serializers.Serializer[Any]):
     )
 
 
-class PreviewSerializer(serializers.Serializer[Any]):
-    """What would be sent, without sending it and without any secret."""
-
-    format = serializers.CharField(help_text="How to show `content`.")
-    target = serializers.CharField(help_text="Where it would go, for people.")
-    content = serializers.DictField()
-
-
 class ProviderSerializer(serializers.Serializer[Any]):
     """A type of connector, and the JSON Schema of what it can be told."""
 
@@ -212,13 +204,18 @@ class ProviderSerializer(serializers.Serializer[Any]):
         return schema.masked(provider.config_class, provider.example, "…")
 
 
-class ConnectorViewSet(viewsets.ModelViewSet[Any], Api):
+class ConnectorViewSet(PreviewActions, viewsets.ModelViewSet[Any], Api):
     """Connectors. PATCH merges `config` with what is stored; PUT replaces it, except for stored secrets."""
 
     queryset = Connector.objects.all()
     serializer_class = ConnectorSerializer
     filterset_class = ConnectorFilters
-    permission_of_action = {"test": "change", "resume": "change", "preview": "view", "redeliver": "change"}
+    permission_of_action = {
+        **PreviewActions.permission_of_action,
+        "test": trial.RIGHTS,
+        "resume": trial.RIGHTS,
+        "redeliver": "change",
+    }
 
     def paginate_queryset(self, queryset: Any) -> Any:
         """The page, with the numbers of all its connectors at once."""
@@ -243,18 +240,6 @@ class ConnectorViewSet(viewsets.ModelViewSet[Any], Api):
             "closing": done.closing,
         }
         return Response(TestResultSerializer(data).data)
-
-    @extend_schema(request=None, responses=PreviewSerializer, filters=False)
-    @action(detail=True, methods=["post"])
-    def preview(self, request: Request, pk: str) -> Response:
-        """What the documentation's example of an event would look like, without sending it."""
-        connector: Connector = self.get_object()
-        try:
-            config = setup.config_of(connector)
-            preview = registry.provider(connector.provider).preview(config, EXAMPLE)
-        except (SendError, LookupError) as error:
-            raise Conflict(str(error)) from None
-        return Response(PreviewSerializer(preview).data)
 
     @extend_schema(request=None, filters=False)
     @action(detail=True, methods=["post"])

@@ -37,7 +37,8 @@ _TONE = {
     "delivered": "good", "accepted": "good", "pending": "info", "sending": "info", "retrying": "warning",
     "failed": "bad", "cancelled": "neutral", "unknown": "warning", "open": "info",
     # connectors
-    "working": "good", "untested": "neutral", "failing": "bad", "paused": "bad", "disabled": "neutral",
+    "working": "good", "untried": "neutral", "failing": "bad", "paused": "bad", "unreadable": "bad",
+    "disabled": "neutral",
     # clusters
     "watching": "good", "connecting": "info", "degraded": "warning", "unreachable": "bad",
     "stopped": "warning", "never": "neutral",

@@ -91,15 +91,41 @@ class ConnectorForm(forms.ModelForm[Connector]):
 
     def _check_config(self) -> None:
         try:
-            self.result = configured(self.instance, self._entered(), replace=True)
+            self.result = configured(self.instance, self.entered(), replace=True)
         except setup.ConfigError as error:
             for name, texts in error.errors.items():
                 field = PREFIX + name if PREFIX + name in self.fields else None
                 for text in texts:
                     self.add_error(field, text if field else f"{name}: {text}".removeprefix(": "))
 
-    def _entered(self) -> dict[str, Any]:
-        """The configuration as entered. What was left blank is not in it, and stored secrets stay by that."""
+    def errors_in_words(self) -> list[tuple[str, str]]:
+        """Every mistake: the label of its field, or nothing where it is about the whole, and the sentence.
+
+        What is only missing is no mistake yet: see `missing`.
+        """
+        return [
+            (self._label(name), str(text))
+            for name, texts in self.errors.items()
+            if name not in self._required()
+            for text in texts
+        ]
+
+    def missing(self) -> list[str]:
+        """The labels of the fields that are still to be filled in."""
+        return [self._label(name) for name in self._required()]
+
+    def _required(self) -> list[str]:
+        found = self.errors.as_data()
+        return [name for name, errors in found.items() if any(error.code == "required" for error in errors)]
+
+    def _label(self, name: str) -> str:
+        return str(self.fields[name].label or name).capitalize() if name in self.fields else ""
+
+    def entered(self) -> dict[str, Any]:
+        """The configuration as entered, as far as it is well-formed; the form must have been checked.
+
+        What was left blank is not in it, and stored secrets stay by that.
+        """
         entered: dict[str, Any] = {}
         for field in self._declared():
             value = self.cleaned_data.get(PREFIX + field.name)
@@ -123,9 +149,19 @@ def form_for(slug: str) -> type[ConnectorForm]:
     return type(f"{type(provider).__name__}Form", (ConnectorForm,), {"provider": provider, **declared})
 
 
-def config_names(slug: str) -> list[str]:
-    """The names of the declared fields in that form, in order."""
-    return [PREFIX + field.name for field in schema.fields(registry.provider(slug).config_class)]
+def essential_names(slug: str) -> list[str]:
+    """The names of the fields in that form without which nothing works, in order."""
+    return _names(slug, essential=True)
+
+
+def option_names(slug: str) -> list[str]:
+    """The names of the other declared fields, in order."""
+    return _names(slug, essential=False)
+
+
+def _names(slug: str, *, essential: bool) -> list[str]:
+    declared = schema.fields(registry.provider(slug).config_class)
+    return [PREFIX + field.name for field in declared if field.essential is essential]
 
 
 def delivery_names(slug: str) -> list[str]:

@@ -30,7 +30,7 @@ class ModelPermissions(DjangoModelPermissions):
     """Django's own permissions: view to read, and add, change, delete to write.
 
     A view's `permission_of_action` names, by action, what something other than plain writing takes:
-    `{"test": "change"}`.
+    `{"test": "change"}`; or permissions in full, of which any is enough.
     """
 
     perms_map = {
@@ -45,6 +45,8 @@ class ModelPermissions(DjangoModelPermissions):
         right = getattr(view, "permission_of_action", {}).get(getattr(view, "action", None))
         if right is None or not request.user.is_authenticated:
             return super().has_permission(request, view)
+        if isinstance(right, tuple):
+            return any(request.user.has_perm(each) for each in right)
         model: type[Model] = self._queryset(view).model
         return request.user.has_perm(f"{model._meta.app_label}.{right}_{model._meta.model_name}")
 
@@ -190,4 +192,4 @@ class Api(viewsets.GenericViewSet[Any]):
     filter_backends = (Filters,)
     pagination_class = Pages
     lookup_value_regex = r"[0-9]{1,18}"
-    permission_of_action: ClassVar[dict[str, str]] = {}
+    permission_of_action: ClassVar[dict[str, Any]] = {}

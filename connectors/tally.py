@@ -118,6 +118,21 @@ def of_last_day(connector_ids: Iterable[int]) -> dict[int, list[Count]]:
     return found
 
 
+def by_hour(connector_id: int) -> dict[datetime, dict[str, int]]:
+    """A connector's attempts in each hour since the one that began a day ago, by outcome.
+
+    Every hour is there, oldest first; the last is the one that it is now.
+    """
+    since = _hour(timezone.now() - DAY)
+    found: dict[datetime, dict[str, int]] = {since + timedelta(hours=number): {} for number in range(25)}
+    rows = Tally.objects.filter(connector_id=connector_id, hour__gte=since, name=ATTEMPTS)
+    for hour, labels, amount in rows.order_by().values_list("hour", "labels").annotate(Sum("amount")):
+        outcome = json.loads(labels)[1]
+        if hour in found:  # an hour that begins while this is read is left for the next time
+            found[hour][outcome] = found[hour].get(outcome, 0) + amount
+    return found
+
+
 def quantile(share: float, steps: Sequence[tuple[int, int]]) -> float | None:
     """Seconds within which that share of what was counted was done; None if nothing was counted.
 

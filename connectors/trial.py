@@ -16,6 +16,13 @@ from connectors.outbox import Order, delivery_for
 # A trial is sent by whoever asked for it; a worker takes it only if that process dies before.
 _LEFT_ALONE = timedelta(minutes=1)
 
+RIGHTS = ("connectors.test_connector", "connectors.change_connector")
+"""Either is enough to test a connector, and to resume it."""
+
+ORIGIN = "test"
+"""What asked for a test's deliveries."""
+_KEY = "kubegraf-test-"  # before 32 hexadecimal digits
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -38,12 +45,25 @@ def try_out(connector: Connector) -> Trial:
     return Trial(delivery, _send(connector, over))
 
 
+def last_trial(connector: Connector) -> Trial | None:
+    """The last test on record, as `try_out` returned it; None if there was none, or it is pruned."""
+    tests = Delivery.objects.filter(
+        connector=connector, origin=ORIGIN, key__gte=_KEY, key__lt=_KEY + "g"
+    ).order_by("-id")
+    newest, *before = list(tests[:2]) or [None]
+    if newest is None:
+        return None
+    if newest.is_resolve and before and before[0].key == newest.key:
+        return Trial(before[0], newest)
+    return Trial(newest)
+
+
 def trial_message(connector: Connector) -> Message:
     """What a test says. It is an event of its own, so that it never touches a real one."""
     name = uuid.uuid4().hex
     return Message(
         id=f"test-{name}",
-        key=f"kubegraf-test-{name}",
+        key=f"{_KEY}{name}",
         event_type="test",
         title=f"Test of the connector “{connector.name}”",
         severity=Severity.INFO,
@@ -54,7 +74,7 @@ def trial_message(connector: Connector) -> Message:
 
 
 def _send(connector: Connector, message: Message) -> Delivery:
-    delivery = delivery_for(Order(connector, message, "test"))
+    delivery = delivery_for(Order(connector, message, ORIGIN))
     delivery.next_attempt_at = timezone.now() + _LEFT_ALONE
     delivery.save(force_insert=True)
     return send_now(delivery)

@@ -11,11 +11,11 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from connectors.admin import ConnectorAdmin
 from connectors.console import ConsolePage, RecordPage, RowsBeside, badge
 from connectors.delivery_page import pretty
 from connectors.models import Connector, Delivery
 from events import catalog, delivery_admin  # noqa: F401 - importing the latter registers it
+from events.connector_files import ConnectorFiles
 from events.forms import ClusterForm, SubscriptionForm
 from events.models import Cluster, Event, Subscription
 
@@ -32,7 +32,7 @@ class SubscriptionInline(RowsBeside[Subscription, Connector]):
         return 0 if obj else 1
 
 
-class SubscribingConnectorAdmin(ConnectorAdmin):
+class SubscribingConnectorAdmin(ConnectorFiles):
     """A connector's page, with its subscriptions.
 
     It takes the place of the delivery engine's own, which knows nothing of events.
@@ -41,10 +41,10 @@ class SubscribingConnectorAdmin(ConnectorAdmin):
     inlines = (SubscriptionInline,)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Saves, and says so when the connector would receive nothing."""
+        """Saves, and says so when the connector would receive nothing, once it is enabled."""
         super().save_related(request, form, formsets, change)
         connector: Connector = form.instance
-        if connector.enabled and not connector.subscriptions.filter(enabled=True).exists():
+        if not connector.subscriptions.filter(enabled=True).exists():
             words = "It receives no events yet: add a subscription below."
             self.message_user(request, words, messages.WARNING)
 

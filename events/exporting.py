@@ -3,15 +3,49 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from connectors import registry, setup
+from connectors.message import JSONDict
 from connectors.models import Connector
 from connectors.provider import Config
 from connectors.secrets import is_reference
-from events.seed_format import Entry
+from events.seed_format import Entry, to_json
 from events.subscription_keys import KEYS
+
+RIGHTS = ("connectors.view_connector", "events.view_subscription")
+"""What taking out a file takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A file. `hidden` names, by connector, the secrets that are not in it; `left_out` whoever is not.
+
+    A connector is left out if its type is there no more: no import could take it.
+    """
+
+    document: JSONDict
+    hidden: dict[str, list[str]]
+    left_out: list[str]
+
+
+def export(connectors: Iterable[Connector], *, references: bool = False) -> Exported:
+    """The connectors as one file, which may be imported again; see `entry_of`."""
+    entries: list[JSONDict] = []
+    hidden: dict[str, list[str]] = {}
+    left_out = []
+    for connector in connectors:
+        try:
+            entry, secrets = entry_of(connector, references=references)
+        except LookupError:
+            left_out.append(connector.name)
+            continue
+        entries.append(to_json(entry))
+        if secrets:
+            hidden[connector.name] = secrets
+    return Exported({"connectors": entries}, hidden, left_out)
 
 
 def entry_of(connector: Connector, *, references: bool = False) -> tuple[Entry, list[str]]:

@@ -16,6 +16,15 @@ from events.models import Subscription
 from events.seed_format import Entry, SeedError
 from events.subscription_keys import KEYS
 
+RIGHTS = (
+    "connectors.add_connector",
+    "connectors.change_connector",
+    "events.add_subscription",
+    "events.change_subscription",
+    "events.delete_subscription",
+)
+"""What bringing in a file takes, whatever is in it."""
+
 
 class CannotSubscribe(ValueError):
     """What is said of the events cannot be put into practice; its text says why."""

@@ -18,11 +18,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from connectors.api import ConnectorSerializer as PlainConnectorSerializer
-from connectors.api import ConnectorViewSet as PlainConnectorViewSet
 from connectors.message import JSONDict
 from connectors.models import Connector
 from connectors.rest import Api, StrictModelSerializer, Word
 from events import importing, seed_format
+from events.connector_api import ConnectorFiles
 from events.models import SEVERITIES, Subscription
 from events.subscription_keys import KEYS, Wrong
 
@@ -157,7 +157,7 @@ class StepSerializer(serializers.Serializer[Any]):
     changes = serializers.ListField(child=serializers.CharField(), help_text="In words, without secrets.")
 
 
-class ConnectorViewSet(PlainConnectorViewSet):
+class ConnectorViewSet(ConnectorFiles):
     """Connectors. PATCH merges `config` with what is stored; PUT replaces it, except for stored secrets."""
 
     queryset = Connector.objects.prefetch_related("subscriptions")
@@ -173,15 +173,8 @@ class ConnectorViewSet(PlainConnectorViewSet):
     @action(detail=False, methods=["post"], url_path="import", pagination_class=None)
     def import_file(self, request: Request) -> Response:
         """Brings connectors to what a file says: one connector, a list, or `{"connectors": […]}`."""
-        rights = (
-            "connectors.add_connector",
-            "connectors.change_connector",
-            "events.add_subscription",
-            "events.change_subscription",
-            "events.delete_subscription",
-        )
-        if not request.user.has_perms(rights):
-            raise PermissionDenied(f"An import needs the permissions {', '.join(rights)}.")
+        if not request.user.has_perms(importing.RIGHTS):
+            raise PermissionDenied(f"An import needs the permissions {', '.join(importing.RIGHTS)}.")
         dry_run = request.query_params.get("dry_run", "").lower() in ("1", "true")
         try:
             steps = importing.bring_in(seed_format.parse(request.data), dry_run=dry_run, guard=True)

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.contrib.contenttypes.models import ContentType
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from connectors import registry, setup
+from connectors import registry, setup, tally
+from connectors.health import health
 from connectors.models import Attempt, Connector, Delivery, DeliveryStatus, Outcome
 from connectors.outbox import Order, delivery_for
-from tests.making import make_connector, make_message
+from tests.connectors.test_tally import ended
+from tests.making import make_connector, make_message, make_resolve
 from tests.receiver import Receiver
 
 pytestmark = pytest.mark.django_db
 
+PAGE_QUERIES = 12
 URL = "https://hooks.example.com/whole-address-is-secret"
 HUSH = "hush-hush-4711"
 NO_INLINES = {
@@ -62,6 +67,12 @@ def staff(client: Client, *permissions: str) -> Client:
 def messages_of(html: str) -> str:
     """The text of the messages on a page."""
     found = re.search(r'<ul class="messagelist[^>]*>(.*?)</ul>', html, re.DOTALL)
+    return re.sub(r"<[^>]+>|\s+", " ", found[1]).strip() if found else ""
+
+
+def answer_on(html: str) -> str:
+    """What the page says came of the last test."""
+    found = re.search(r'<div class="kg-message[^>]*role="status">(.*?)</div>', html, re.DOTALL)
     return re.sub(r"<[^>]+>|\s+", " ", found[1]).strip() if found else ""
 
 
@@ -163,7 +174,7 @@ def test_whoever_may_only_look_sees_options_and_that_secrets_are_set(client: Cli
 def test_the_test_button_sends_and_says_what_came_of_it(admin_client: Client, receiver: Receiver) -> None:
     connector = make_connector(url=f"http://{receiver.host}/hook")
     html = admin_client.post(page_of(connector, "test"), follow=True).text
-    assert "The test message arrived" in messages_of(html)
+    assert "The test message arrived." in answer_on(html)
     assert receiver.requests[0].json()["event_type"] == "test"
     delivery = Delivery.objects.order_by("id")[0]
     assert reverse("admin:connectors_delivery_change", args=(delivery.pk,)) in html
@@ -173,7 +184,8 @@ def test_the_test_button_sends_and_says_what_came_of_it(admin_client: Client, re
 def test_a_test_that_fails_says_why(admin_client: Client, receivers: Any) -> None:
     connector = make_connector(url=f"http://{receivers([(404, {}, b'gone')]).host}/hook")
     html = admin_client.post(page_of(connector, "test"), follow=True).text
-    assert messages_of(html).startswith("The test failed.")
+    assert "The test failed." in answer_on(html)
+    assert "There is nothing at this address: check the path of the URL." in answer_on(html)
     assert Delivery.objects.get().status == DeliveryStatus.FAILED
 
 
@@ -224,6 +236,148 @@ def test_resume_ends_the_pause(admin_client: Client) -> None:
     html = admin_client.post(page_of(connector, "resume"), follow=True).text
     assert Connector.objects.get().paused_at is None
     assert "Resumed" in messages_of(html)
+
+
+def may_test() -> Permission:
+    """The right to test connectors, whether or not the models declare it yet."""
+    kind = ContentType.objects.get_for_model(Connector)
+    return Permission.objects.get_or_create(
+        codename="test_connector", content_type=kind, defaults={"name": "Can test connector"}
+    )[0]
+
+
+@pytest.mark.usefixtures("loopback")
+def test_whoever_may_test_needs_no_right_to_change(client: Client, receiver: Receiver) -> None:
+    connector = make_connector(url=receiver.url)
+    may_test()
+    operator = staff(client, "test_connector")
+    html = operator.get(page_of(connector)).text
+    assert page_of(connector, "test") in html
+    assert page_of(connector, "enable") not in html
+    assert "The test message arrived." in answer_on(
+        operator.post(page_of(connector, "test"), follow=True).text
+    )
+    Connector.objects.update(paused_at=timezone.now())
+    operator.post(page_of(connector, "resume"))
+    assert Connector.objects.get().paused_at is None
+    assert operator.post(page_of(connector), {"name": "mine"}).status_code == 403
+
+
+def test_a_test_may_also_open_and_close_something(admin_client: Client) -> None:
+    connector = make_connector()
+    opened = make_delivery(
+        connector,
+        origin="test",
+        key="kubegraf-test-0a",
+        status=DeliveryStatus.DELIVERED,
+        settled_at=timezone.now(),
+    )
+    closing = make_resolve(make_message(test=True)).to_json()
+    make_delivery(connector, origin="test", key=opened.key, message=closing, status=DeliveryStatus.DELIVERED)
+    assert "The test message arrived and was closed again." in answer_on(
+        admin_client.get(page_of(connector)).text
+    )
+
+
+# --- Enabling -------------------------------------------------------------------------------------------
+
+
+def steps_on(html: str) -> list[str]:
+    """The steps on a page, each with what it is: done, now or nothing."""
+    return re.findall(r'<li class="(kg-done|kg-now|)"', html)
+
+
+@pytest.mark.usefixtures("loopback")
+def test_the_steps_say_what_is_done(admin_client: Client, receiver: Receiver) -> None:
+    assert steps_on(admin_client.get(ADD, {"provider": "webhook"}).text) == ["kg-now", "", ""]
+    connector = make_connector(url=receiver.url)
+    Connector.objects.update(enabled=False)
+    assert steps_on(admin_client.get(page_of(connector)).text) == ["kg-done", "kg-now", ""]
+    admin_client.post(page_of(connector, "test"))
+    assert steps_on(admin_client.get(page_of(connector)).text) == ["kg-done", "kg-done", "kg-now"]
+    admin_client.post(page_of(connector, "enable"))
+    assert steps_on(admin_client.get(page_of(connector)).text) == ["kg-done"] * 3
+
+
+def test_a_connector_is_enabled_and_disabled_on_its_page(admin_client: Client) -> None:
+    connector = make_connector(url=URL)
+    html = admin_client.post(page_of(connector, "disable"), follow=True).text
+    assert "“hook” receives no more events." in messages_of(html)
+    assert Connector.objects.get().enabled is False
+    assert 'aria-checked="false"' in html
+    admin_client.post(page_of(connector, "enable"))
+    assert Connector.objects.get().enabled is True
+
+
+def test_saving_the_form_leaves_the_switch_alone(admin_client: Client) -> None:
+    connector = make_connector(url=URL)
+    posted = {"name": "hook", "config_method": "PUT", "config_format": "kubegraf", **NO_INLINES}
+    admin_client.post(page_of(connector), posted)
+    assert Connector.objects.get().enabled is True
+
+
+@pytest.mark.parametrize("button", ["enable", "disable"])
+def test_the_switch_takes_the_right_to_change_and_a_post(
+    client: Client, admin_client: Client, button: str
+) -> None:
+    connector = make_connector(url=URL)
+    Connector.objects.update(enabled=button == "disable")
+    may_test()
+    assert (
+        staff(client, "test_connector", "view_connector").post(page_of(connector, button)).status_code == 403
+    )
+    assert admin_client.get(page_of(connector, button)).status_code == 405
+    assert Connector.objects.get().enabled is (button == "disable")
+
+
+@pytest.mark.parametrize(("action", "on"), [("enable_selected", True), ("disable_selected", False)])
+def test_selected_connectors_are_switched(admin_client: Client, action: str, on: bool) -> None:
+    connectors = [make_connector(name) for name in ("one", "two")]
+    Connector.objects.update(enabled=not on)
+    posted = {"action": action, "_selected_action": [str(connector.pk) for connector in connectors]}
+    words = messages_of(admin_client.post(LIST, posted, follow=True).text)
+    assert words == f"“one”, “two” receive{' events from now on' if on else ' no more events'}."
+    assert set(Connector.objects.values_list("enabled", flat=True)) == {on}
+
+
+# --- The list -------------------------------------------------------------------------------------------
+
+
+def test_the_list_finds_connectors_by_how_they_fare(admin_client: Client) -> None:
+    now = timezone.now()
+    earlier = now - timedelta(hours=1)
+    for name, more in {
+        "paused": {"paused_at": now, "last_success_at": now},
+        "failing": {"last_success_at": earlier, "last_failure_at": now},
+        "never arrived": {"last_failure_at": now},
+        "broken": {"last_success_at": now, "breaker": "open"},
+        "untried": {},
+        "working": {"last_success_at": now, "last_failure_at": earlier},
+        "always well": {"last_success_at": now},
+    }.items():
+        make_connector(name)
+        Connector.objects.filter(name=name).update(**more)
+    found = {
+        state: {row.name for row in admin_client.get(LIST, {"state": state}).context["cl"].result_list}
+        for state in ("paused", "failing", "untried", "working")
+    }
+    assert found == {
+        "paused": {"paused"},
+        "failing": {"failing", "never arrived", "broken"},
+        "untried": {"untried"},
+        "working": {"working", "always well"},
+    }
+    for state, names in found.items():
+        assert {health(connector).state for connector in Connector.objects.filter(name__in=names)} == {state}
+
+
+def test_the_list_shows_how_each_one_fares(admin_client: Client) -> None:
+    connector = make_connector()
+    make_delivery(connector)
+    tally.add_attempts([ended(connector, 0.1), ended(connector, 0.1, Outcome.FAILED, "timeout")])
+    html = admin_client.get(LIST).text
+    assert "50.0 %" in html
+    assert re.search(r"field-waiting[^>]*>\s*(?:<[^>]*>\s*)*1\s*<", html)
 
 
 # --- Deliveries -----------------------------------------------------------------------------------------
@@ -320,6 +474,17 @@ def test_redeliver_takes_the_right_to_change_a_token_and_a_post(client: Client, 
 # --- What pages cost ------------------------------------------------------------------------------------
 
 
+def test_a_connectors_page_takes_as_many_queries_for_one_delivery_as_for_twenty(
+    admin_client: Client, django_assert_num_queries: Any
+) -> None:
+    connector = make_connector(url=URL)
+    make_delivery(connector)
+    queries_of(admin_client, page_of(connector), django_assert_num_queries, PAGE_QUERIES)
+    for _ in range(19):
+        make_delivery(connector)
+    queries_of(admin_client, page_of(connector), django_assert_num_queries, PAGE_QUERIES)
+
+
 def queries_of(client: Client, address: str, django_assert_num_queries: Any, count: int) -> None:
     """The page takes exactly that many queries."""
     with django_assert_num_queries(count):
@@ -331,7 +496,7 @@ def test_the_list_of_connectors_takes_as_many_queries_for_one_as_for_twenty(
 ) -> None:
     for number in range(20):
         make_connector(f"hook {number}")
-    queries_of(admin_client, LIST, django_assert_num_queries, 5)
+    queries_of(admin_client, LIST, django_assert_num_queries, 7)
 
 
 def test_the_list_of_deliveries_takes_as_many_queries_for_one_as_for_twenty(

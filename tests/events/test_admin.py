@@ -20,7 +20,6 @@ pytestmark = pytest.mark.django_db
 ADD_WEBHOOK = reverse("admin:connectors_connector_add") + "?provider=webhook"
 WEBHOOK = {
     "name": "hook",
-    "enabled": "on",
     "config_url": "https://hooks.example.com/a",
     "config_method": "POST",
     "config_format": "kubegraf",
@@ -62,7 +61,7 @@ def test_a_mistake_in_a_subscription_keeps_both_out(admin_client: Client) -> Non
     assert (Connector.objects.count(), Subscription.objects.count()) == (0, 0)
 
 
-def test_an_enabled_connector_without_a_subscription_is_told_of(admin_client: Client) -> None:
+def test_a_connector_without_a_subscription_is_told_of(admin_client: Client) -> None:
     html = admin_client.post(ADD_WEBHOOK, {**WEBHOOK, **inline(total=0)}, follow=True).text
     assert "It receives no events yet" in messages_of(html)
 

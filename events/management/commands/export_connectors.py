@@ -9,8 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from connectors.models import Connector
-from events.exporting import entry_of
-from events.seed_format import to_json
+from events.exporting import export
 
 
 class Command(BaseCommand):
@@ -38,11 +37,10 @@ class Command(BaseCommand):
             missing = sorted(set(names) - {connector.name for connector in connectors})
             if missing:
                 raise CommandError(f"There is no connector named {', '.join(map(repr, missing))}.")
-        exported = []
-        for connector in connectors:
-            entry, secrets = entry_of(connector, references=references)
-            exported.append(to_json(entry))
-            if secrets:
-                done = "references in place of" if references else "without"
-                self.stderr.write(f"{connector.name}: {done} {', '.join(secrets)}")
-        self.stdout.write(json.dumps({"connectors": exported}, indent=2, ensure_ascii=False))
+        exported = export(connectors, references=references)
+        done = "references in place of" if references else "without"
+        for name, secrets in exported.hidden.items():
+            self.stderr.write(f"{name}: {done} {', '.join(secrets)}")
+        for name in exported.left_out:
+            self.stderr.write(f"{name}: left out, because its type is there no more")
+        self.stdout.write(json.dumps(exported.document, indent=2, ensure_ascii=False))

@@ -1,0 +1,87 @@
+"""The list of connectors: what each one is, how it fares, and what waits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import F, Q, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from connectors.connector_page import share_in_words
+from connectors.console import ConsolePage, badge
+from connectors.health import State, health
+from connectors.models import BreakerState, Connector
+from connectors.vitals import Vitals, vitals_of
+
+_FAILED_LAST = Q(last_failure_at__gt=F("last_success_at")) | Q(
+    last_success_at=None, last_failure_at__isnull=False
+)
+_IN_TROUBLE = _FAILED_LAST | ~Q(breaker=BreakerState.CLOSED)
+
+
+class StateFilter(admin.SimpleListFilter):
+    """By how they fare, in the words of the badges."""
+
+    title = "state"
+    parameter_name = "state"
+
+    _CONDITIONS = {
+        State.PAUSED: Q(paused_at__isnull=False),
+        State.FAILING: Q(paused_at=None) & _IN_TROUBLE,
+        State.UNTRIED: Q(paused_at=None, last_success_at=None) & ~_IN_TROUBLE,
+        State.WORKING: Q(paused_at=None, last_success_at__isnull=False) & ~_IN_TROUBLE,
+    }
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The states that the database can tell."""
+        return [(state.value, state.value.capitalize()) for state in self._CONDITIONS]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Connector]) -> QuerySet[Connector]:
+        """The connectors in that state."""
+        wanted = self.value()
+        if wanted not in self._CONDITIONS:
+            return queryset
+        return queryset.filter(pk__in=Connector.objects.filter(self._CONDITIONS[State(wanted)]).values("pk"))
+
+
+class FaringList(ConsolePage[Connector]):
+    """A list whose numbers are asked for once for the whole page."""
+
+    list_display = ("name", "type_shown", "state", "success", "waiting", "last_success_at", "enabled")
+    list_per_page = 50
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The list, each connector with its vitals."""
+        listed = super().get_changelist_instance(request)
+        rows = list(listed.result_list)
+        vitals = vitals_of(rows)
+        for row in rows:
+            row.vitals = vitals[row.pk]
+        listed.result_list = rows
+        return listed
+
+    @admin.display(description="type", ordering="provider")
+    def type_shown(self, connector: Connector) -> str:
+        """The type's name for people."""
+        return str(connector.get_provider_display())
+
+    @admin.display(description="state")
+    def state(self, connector: Connector) -> SafeString:
+        """The state in a word, and in a sentence."""
+        found = health(connector)
+        return format_html('{} <span class="kg-said">{}</span>', badge(found.state.value), found.words)
+
+    @admin.display(description="arrived in 24 h")
+    def success(self, connector: Connector) -> str:
+        """The share of the last day's attempts that arrived."""
+        vitals: Vitals = connector.vitals  # type: ignore[attr-defined]  # put there for the whole page
+        return share_in_words(vitals.success_rate)
+
+    @admin.display(description="waiting")
+    def waiting(self, connector: Connector) -> str:
+        """How many deliveries have not settled."""
+        vitals: Vitals = connector.vitals  # type: ignore[attr-defined]
+        return f"{vitals.waiting:,}" if vitals.waiting else ""
