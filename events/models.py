@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -95,6 +97,14 @@ class EventStatus(models.TextChoices):
     OCCURRED = "occurred"
 
 
+class SilenceState(models.TextChoices):
+    """Whether a silence holds anything back now."""
+
+    COMING = "coming"
+    IN_FORCE = "in_force", "in force"
+    OVER = "over"
+
+
 class Silence(models.Model):
     """A time in which nobody is told of certain events, such as a maintenance window.
 
@@ -124,6 +134,19 @@ class Silence(models.Model):
 
     def __str__(self) -> str:
         return self.reason
+
+    @property
+    def over_at(self) -> datetime:
+        """When it is or was over, ended early or not."""
+        return self.ended_at or self.ends_at
+
+    @property
+    def state(self) -> SilenceState:
+        """Where it stands now."""
+        now = timezone.now()
+        if self.over_at <= now:
+            return SilenceState.OVER
+        return SilenceState.IN_FORCE if self.starts_at <= now else SilenceState.COMING
 
 
 class Event(models.Model):
