@@ -11,7 +11,12 @@ from django.template.response import TemplateResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from connectors import outbox, registry, trial
+from connectors import (
+    dead_letter_admin,  # noqa: F401 - importing registers it
+    outbox,
+    registry,
+    trial,
+)
 from connectors.console import ConsolePage, badge
 from connectors.delivery_admin import delivery_link
 from connectors.forms import config_names, delivery_names, form_for

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
+from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
@@ -104,9 +106,37 @@ class ConsolePage(ModelAdmin[M]):
         return reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=(row.pk,))
 
 
+COUNTED = 2_000
+"""How many rows of a record are counted; that there are more is all that is said of the others."""
+
+
+class BoundedPaginator(Paginator[M]):
+    """Pages of the first COUNTED rows: counting all of a long record would take longer than showing it."""
+
+    template_name = "admin/record/pages.html"
+
+    @cached_property
+    def count(self) -> int:
+        """How many rows have pages."""
+        return min(self._found, COUNTED)
+
+    @property
+    def more(self) -> bool:
+        """Whether there are rows beyond the last page."""
+        return self._found > COUNTED
+
+    @cached_property
+    def _found(self) -> int:
+        rows: Any = self.object_list
+        found: int = rows.order_by()[: COUNTED + 1].count()
+        return found
+
+
 class RecordPage(ConsolePage[M]):
     """Rows that are only read: nobody adds, edits or deletes them here."""
 
+    paginator = BoundedPaginator
+    list_per_page = 50
     show_full_result_count = False
     warn_unsaved_form = False
 

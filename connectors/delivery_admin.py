@@ -1,23 +1,30 @@
-"""Deliveries in the admin: the record of what was sent, to read, and to send once more."""
+"""Deliveries in the admin: the record of what was sent, to read, send once more, cancel, and take along."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+import uuid
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import unquote
-from django.db.models import QuerySet
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from connectors import outbox, registry
-from connectors.console import RecordPage, badge
+from connectors import cancellation, delivery_page, export, looking_back, moments, outbox
+from connectors.console import COUNTED, RecordPage, badge
+from connectors.delivery_page import event_type_of, pretty, severity_of, title_of
 from connectors.engine.digest import ORIGIN
-from connectors.models import UNSETTLED, Attempt, DeadLetter, Delivery, DeliveryStatus
+from connectors.models import Delivery
+from connectors.next_try import next_try
+from connectors.record_filters import DigestFilter, EventFilter, SeverityFilter, TypeFilter, WhenFilter, link
 
 
 def delivery_link(delivery: Delivery, words: str = "The delivery on record") -> SafeString:
@@ -27,98 +34,123 @@ def delivery_link(delivery: Delivery, words: str = "The delivery on record") -> 
     )
 
 
-class TypeFilter(admin.SimpleListFilter):
-    """By the connector's type, as it was then; the choices cost no search through all deliveries."""
-
-    title = "type"
-    parameter_name = "provider"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """The types there are."""
-        return registry.choices()
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> QuerySet[Delivery]:
-        """The deliveries of that type."""
-        return queryset.filter(provider=self.value()) if self.value() else queryset
-
-
 @admin.register(Delivery)
 class DeliveryAdmin(RecordPage[Delivery]):
     """Nobody but the engine writes here."""
 
-    list_display = (
+    list_display: tuple[str, ...] = (
         "title",
         "state",
-        "connector_name",
+        "connector_shown",
         "event_type",
-        "attempt_count",
+        "severity",
+        "attempts",
         "next_try",
-        "created_at",
+        "created",
     )
-    list_filter = ("status", TypeFilter, "connector", "reason")
+    list_filter: tuple[Any, ...] = (
+        "status", WhenFilter, "connector", TypeFilter, SeverityFilter, "reason", EventFilter, DigestFilter,
+    )  # fmt: skip
+    list_select_related = ("connector",)
+    list_after_template = "admin/record/looked_back.html"
     search_fields = ("connector_name", "message__title", "message__resource", "message_id", "key", "note")
-    search_help_text = "Connector, title, resource, note, or the event's id"
-    actions = ("redeliver_selected",)
-    buttons = {"redeliver": "redeliver"}
-    change_form_template = "admin/connectors/delivery/change_form.html"
-    fieldsets = (
-        (None, {"fields": ("title", "status", "reason", "note", "connector", "connector_name", "provider")}),
-        ("When", {"fields": ("created_at", "attempt_count", "next_try", "settled_at")}),
+    search_help_text = "Connector, title, resource, note, or an id"
+    actions: tuple[str, ...] = ("redeliver_selected", "cancel_selected", "export_selected")
+    buttons = {"redeliver": "redeliver", "cancel": "redeliver"}
+
+    # What connectors.looking_back asks.
+    when = "created_at"
+    quick = frozenset(
         (
-            "What",
-            {
-                "fields": (
-                    "event_type",
-                    "message_id",
-                    "key",
-                    "origin",
-                    "digest",
-                    "remote_shown",
-                    "message_shown",
-                )
-            },
-        ),
+            "status__exact",
+            "status__isnull",
+            "connector__id__exact",
+            "connector__isnull",
+            "since",
+            "until",
+        )
     )
+    narrow = frozenset(("event", "sent_in"))
+
+    # --- The list
 
     @admin.display(description="title")
-    def title(self, delivery: Delivery) -> str:
-        """What it is about."""
-        return str(delivery.message.get("title", ""))
+    def title(self, delivery: Delivery) -> SafeString:
+        """What it is about; long ones are cut where the column ends."""
+        return format_html('<span class="kg-title">{}</span>', title_of(delivery))
 
-    @admin.display(description="status", ordering="status")
+    @admin.display(description="state")
     def state(self, delivery: Delivery) -> SafeString:
         """Where it stands."""
         return badge(delivery.status)
 
+    @admin.display(description="connector")
+    def connector_shown(self, delivery: Delivery) -> str:
+        """The connector's name, as it was then."""
+        return delivery.connector_name
+
     @admin.display(description="event type")
     def event_type(self, delivery: Delivery) -> str:
         """The type of what it reports."""
-        return str(delivery.message.get("event_type", ""))
+        return event_type_of(delivery)
 
-    @admin.display(description="next try", ordering="next_attempt_at")
-    def next_try(self, delivery: Delivery) -> Any:
-        """When it is due, while it is still on its way."""
-        return delivery.next_attempt_at if delivery.status in UNSETTLED else None
+    @admin.display(description="severity")
+    def severity(self, delivery: Delivery) -> SafeString | str:
+        """How bad what it reports is."""
+        severity = severity_of(delivery)
+        return badge(severity) if severity else ""
 
-    @admin.display(description="digest")
-    def digest(self, delivery: Delivery) -> SafeString | str:
-        """The digest that told of it; of a digest, what it told of."""
-        if delivery.origin == ORIGIN:
-            listed = reverse("admin:connectors_delivery_changelist")
-            return format_html('<a href="{}?sent_in={}">What it tells of</a>', listed, delivery.pk)
-        return delivery_link(delivery.sent_in, "The digest that tells of it") if delivery.sent_in else ""
+    @admin.display(description="attempts")
+    def attempts(self, delivery: Delivery) -> int:
+        """How often it was tried."""
+        return delivery.attempt_count
 
-    @admin.display(description="message")
-    def message_shown(self, delivery: Delivery) -> SafeString:
-        """All that was to be said."""
-        return format_html("<pre>{}</pre>", pretty(delivery.message))
+    @admin.display(description="next try")
+    def next_try(self, delivery: Delivery) -> SafeString | str | None:
+        """What it waits for, while it is still on its way."""
+        following = next_try(delivery, timezone.now())
+        if following is None:
+            return None
+        return moments.labelled(following.words, following.at) if following.at else following.words
 
-    @admin.display(description="at the receiver")
-    def remote_shown(self, delivery: Delivery) -> SafeString | str:
-        """Where a person can look at what came of it, or the reference it left."""
-        if delivery.remote_url.startswith(("https://", "http://")):
-            return format_html('<a href="{0}" rel="noopener noreferrer">{0}</a>', delivery.remote_url)
-        return pretty(delivery.remote) if delivery.remote else ""
+    @admin.display(description="written", ordering="created_at")
+    def created(self, delivery: Delivery) -> SafeString:
+        """When it was written."""
+        return moments.shown(delivery.created_at)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
+        """Without the configuration of each one's connector, which takes decrypting."""
+        return super().get_queryset(request).defer("connector__secrets", "connector__options")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Any]:
+        """A list that does not read the whole record."""
+        return looking_back.LookingBack
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """With the way to take along what is shown."""
+        address = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_export")
+        query = request.GET.urlencode()
+        context = {
+            "export_url": f"{address}?{query}" if query else address,
+            "export_at_most": export.AT_MOST,
+            "at_once": looking_back.AT_ONCE,
+        }
+        return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    def is_id(self, term: str) -> bool:
+        """Whether that is the id of a delivery or of an event: an index finds those."""
+        return _uuid(term) is not None
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
+    ) -> tuple[QuerySet[Delivery], bool]:
+        """By id, or by words."""
+        asked = _uuid(search_term)
+        if asked is None:
+            return super().get_search_results(request, queryset, search_term)
+        return queryset.filter(Q(pk=asked) | Q(message_id=str(asked))), False
 
     # --- Who may do what
 
@@ -127,7 +159,7 @@ class DeliveryAdmin(RecordPage[Delivery]):
         return request.user.has_perm("connectors.view_delivery") or self.has_redeliver_permission(request)
 
     def has_redeliver_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
-        """Sending once more takes the right to change deliveries."""
+        """Sending once more, and cancelling, take the right to change deliveries."""
         return request.user.has_perm("connectors.change_delivery")
 
     # --- Sending once more
@@ -135,16 +167,78 @@ class DeliveryAdmin(RecordPage[Delivery]):
     @admin.action(description="Send selected deliveries once more", permissions=["redeliver"])
     def redeliver_selected(self, request: HttpRequest, deliveries: QuerySet[Delivery]) -> None:
         """Sends those that are settled and still have a connector."""
-        chosen = deliveries.count()
-        sent = outbox.redeliver(deliveries.only("pk"))
-        words = f"{sent} of {chosen} are sent once more."
-        if sent < chosen:
+        chosen = _chosen(deliveries)
+        sent = outbox.redeliver(chosen)
+        words = f"{sent} of {len(chosen)} are sent once more."
+        if sent < len(chosen):
             words += " The others are still on their way, or have no connector any more."
         self.message_user(request, words, messages.SUCCESS if sent else messages.WARNING)
 
     def redeliver(self, request: HttpRequest, delivery: Delivery) -> None:
         """Sends one delivery once more."""
         self.redeliver_selected(request, Delivery.objects.filter(pk=delivery.pk))
+
+    # --- Cancelling
+
+    @admin.action(description="Cancel selected deliveries", permissions=["redeliver"])
+    def cancel_selected(self, request: HttpRequest, deliveries: QuerySet[Delivery]) -> HttpResponse | None:
+        """Asks why, then cancels those that nobody is sending and that have not settled."""
+        chosen = _chosen(deliveries)
+        if "why" not in request.POST:
+            return self._ask_why(request, chosen)
+        done = cancellation.cancel(chosen, by=request.user.get_username(), why=request.POST["why"])
+        words = f"{done} of {len(chosen)} are cancelled."
+        if done < len(chosen):
+            words += " The others have settled already, or are being sent right now."
+        self.message_user(request, words, messages.SUCCESS if done else messages.WARNING)
+        return None
+
+    def _ask_why(self, request: HttpRequest, chosen: list[Delivery]) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"Cancel {len(chosen)} deliveries?" if len(chosen) != 1 else "Cancel this delivery?",
+            "chosen": len(chosen),
+            "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
+            "select_across": request.POST.get("select_across", "0"),
+            "longest": cancellation.LONGEST_WHY,
+        }
+        return TemplateResponse(request, "admin/connectors/delivery/cancel.html", context)
+
+    def cancel(self, request: HttpRequest, delivery: Delivery) -> None:
+        """Cancels one delivery."""
+        why = request.POST.get("why", "")
+        if cancellation.cancel([delivery], by=request.user.get_username(), why=why):
+            self.message_user(request, "Cancelled: it is not sent any more.", messages.SUCCESS)
+            return
+        delivery.refresh_from_db()
+        self.message_user(request, cancellation.refusal(delivery), messages.WARNING)
+
+    # --- Taking along
+
+    def get_urls(self) -> list[URLPattern]:
+        """With the address of the file."""
+        name = f"{self.opts.app_label}_{self.opts.model_name}_export"
+        return [path("export/", self.admin_site.admin_view(self.export), name=name), *super().get_urls()]
+
+    def export(self, request: HttpRequest) -> HttpResponseBase:
+        """What the list shows with these parameters, as CSV."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        shown: Any = self.get_changelist_instance(request)
+        return export.download(shown.queryset)
+
+    @admin.action(description="Export selected deliveries as CSV", permissions=["view"])
+    def export_selected(self, request: HttpRequest, deliveries: QuerySet[Delivery]) -> HttpResponseBase:
+        """Those that were selected, as CSV."""
+        chosen = [delivery.pk for delivery in _chosen(deliveries)]
+        return export.download(Delivery.objects.filter(pk__in=chosen))
+
+    # --- The page of one
+
+    def event_url(self, request: HttpRequest, delivery: Delivery) -> str:
+        """The page of what it reports. Whoever knows of events says where that is."""
+        return ""
 
     def change_view(
         self,
@@ -153,59 +247,67 @@ class DeliveryAdmin(RecordPage[Delivery]):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """With every attempt, and the button."""
+        """How it stands, every attempt, and the message: a page to read, with buttons."""
         delivery = self.get_object(request, unquote(object_id))
+        if not self.has_view_permission(request, delivery) or request.method not in ("GET", "HEAD"):
+            raise PermissionDenied
+        if delivery is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]  # not in the stubs
         context = {
-            "attempts": list(attempt_rows(delivery)) if delivery else [],
+            **self.admin_site.each_context(request),
+            **self._shown(request, delivery),
+            "opts": self.opts,
+            "title": title_of(delivery),
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "admin/connectors/delivery/page.html", context)
+
+    def _shown(self, request: HttpRequest, delivery: Delivery) -> dict[str, Any]:
+        now = timezone.now()
+        listed = reverse("admin:connectors_delivery_changelist")
+        others = delivery_page.others(delivery)
+        return {
+            "original": delivery,
+            "state": badge(delivery.status),
+            "severity": self.severity(delivery),
+            "event_type": event_type_of(delivery),
+            "connector_url": self._connector_url(request, delivery),
+            "event_url": self.event_url(request, delivery),
+            "remote_url": delivery_page.remote_link(delivery),
+            "written": moments.shown(delivery.created_at, now),
+            "settled": moments.shown(delivery.settled_at, now) if delivery.settled_at else "",
+            "next_try": self.next_try(delivery),
+            "trouble": delivery_page.trouble(delivery),
+            "steps": delivery_page.timeline(delivery, now),
+            "card": delivery_page.card(delivery),
+            "raw": pretty(delivery.message),
+            "remote": pretty(delivery.remote) if delivery.remote else "",
+            "is_digest": delivery.origin == ORIGIN,
+            "contents_url": link(listed, sent_in=delivery.pk),
+            "others": [
+                (other, badge(other.status), moments.shown(other.created_at, now))
+                for other in others[: delivery_page.OTHERS]
+            ],
+            "others_url": link(listed, event=delivery.message_id) if others else "",
             "may_redeliver": self.has_redeliver_permission(request),
-            "can_redeliver": delivery and delivery.connector_id and delivery.status not in UNSETTLED,
-        }
-        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
-
-
-@admin.register(DeadLetter)
-class DeadLetterAdmin(DeliveryAdmin):
-    """What has failed for good, to look through, and to send once more when the receiver is mended."""
-
-    list_display = ("page", "connector_name", "event_type", "reason", "note", "attempt_count", "settled_at")
-    list_display_links = None
-    buttons = {}  # sending once more has its address with the deliveries
-    list_filter = ("reason", TypeFilter, "connector", "settled_at")
-
-    @admin.display(description="title")
-    def page(self, delivery: Delivery) -> SafeString:
-        """What it is about, as a link to the delivery with its attempts."""
-        return format_html(
-            '<a href="{}">{}</a>',
-            reverse("admin:connectors_delivery_change", args=(delivery.pk,)),
-            self.title(delivery) or delivery.pk,
-        )
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
-        """The failed ones."""
-        return super().get_queryset(request).filter(status=DeliveryStatus.FAILED)
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        """Whoever may see deliveries sees these: they have no rights of their own."""
-        return self.has_view_permission(request)
-
-
-def attempt_rows(delivery: Delivery) -> Iterator[dict[str, Any]]:
-    """The attempts as the page shows them."""
-    for attempt in delivery.attempts.all():
-        yield {
-            "attempt": attempt,
-            "seconds": _seconds(attempt),
-            "exchanges": [pretty(e) for e in attempt.exchanges],
+            "can_redeliver": delivery_page.may_be_sent_again(delivery),
+            "can_cancel": delivery_page.may_be_cancelled(delivery, now),
+            "longest": cancellation.LONGEST_WHY,
         }
 
+    def _connector_url(self, request: HttpRequest, delivery: Delivery) -> str:
+        if delivery.connector_id is None or not request.user.has_perm("connectors.view_connector"):
+            return ""
+        return reverse("admin:connectors_connector_change", args=(delivery.connector_id,))
 
-def _seconds(attempt: Attempt) -> str:
-    if attempt.finished_at is None:
-        return ""
-    return f"{(attempt.finished_at - attempt.started_at).total_seconds():.2f} s"
+
+def _chosen(deliveries: QuerySet[Delivery]) -> list[Delivery]:
+    """What an action is about: as many as the list has pages for, however many there are."""
+    return list(deliveries.select_related(None).only("pk")[:COUNTED])
 
 
-def pretty(value: Any) -> str:
-    """JSON for people."""
-    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False)
+def _uuid(term: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(term.strip())
+    except ValueError:
+        return None

@@ -1,19 +1,25 @@
-"""Deliveries and their attempts, over HTTP: to read, and to send once more."""
+"""Deliveries and their attempts, over HTTP: to read, to send once more, and to cancel."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
 from django_filters import rest_framework as filters
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, serializers
 from rest_framework.decorators import action
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from connectors import outbox, registry
+from connectors import cancellation, export, outbox, registry
 from connectors.errors import Reason
 from connectors.models import UNSETTLED, Attempt, Delivery, DeliveryStatus
-from connectors.rest import Api, Conflict, Word
+from connectors.rest import Api, Conflict, StrictSerializer, Word
 
 
 class AttemptSerializer(serializers.ModelSerializer[Attempt]):
@@ -58,6 +64,18 @@ class DeliveryDetailSerializer(DeliverySerializer):
         read_only_fields = fields
 
 
+class CancelSerializer(StrictSerializer):
+    """Why a delivery is not to be sent any more."""
+
+    note = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        default="",
+        max_length=cancellation.LONGEST_WHY,
+        help_text="Goes on record beside who cancelled it.",
+    )
+
+
 class DeliveryFilters(filters.FilterSet):
     """Which deliveries to list."""
 
@@ -76,18 +94,35 @@ class DeliveryFilters(filters.FilterSet):
     until = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
 
 
+class Csv(BaseRenderer):
+    """Lets a client ask for CSV. What it renders are errors: the file itself is streamed."""
+
+    media_type = "text/csv"
+    format = "csv"
+
+    def render(
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """What is wrong, as JSON: whoever asked reads it as text."""
+        rendered: bytes = JSONRenderer().render(data)
+        return rendered
+
+
 class DeliveryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
     """What was said through which connector, with every attempt. Nobody writes here but the engine."""
 
     queryset = Delivery.objects.all()
     filterset_class = DeliveryFilters
     lookup_value_regex = r"[0-9a-fA-F-]{32,36}"
-    permission_of_action = {"redeliver": "change"}
+    permission_of_action = {"redeliver": "change", "cancel": "change"}
 
     def get_queryset(self) -> QuerySet[Delivery]:
         """With their attempts, where those are shown."""
         queryset: QuerySet[Delivery] = super().get_queryset()
-        return queryset if self.action == "list" else queryset.prefetch_related("attempts")
+        return queryset if self.action in ("list", "export") else queryset.prefetch_related("attempts")
 
     def get_serializer_class(self) -> type[DeliverySerializer]:
         """Attempts and message only in the detail: they can be long."""
@@ -107,4 +142,36 @@ class DeliveryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
         if delivery.status in UNSETTLED or not outbox.redeliver([delivery]):
             raise Conflict(f"It is still on its way ({delivery.status}).")
         delivery.refresh_from_db()
+        return Response(self.get_serializer(delivery).data)
+
+    @extend_schema(
+        responses={(200, "text/csv"): OpenApiTypes.STR},
+        description=f"The deliveries that the filters leave as CSV, the latest first, {export.AT_MOST} at most."
+        " Go on with `until`. What a spreadsheet would take for a formula begins with an apostrophe.",
+    )
+    @action(detail=False, pagination_class=None, renderer_classes=(JSONRenderer, Csv))
+    def export(self, request: Request) -> StreamingHttpResponse:
+        """The deliveries that the filters leave, as CSV."""
+        return export.download(self.filter_queryset(self.get_queryset()))
+
+    @extend_schema(
+        request=CancelSerializer,
+        responses={
+            200: DeliveryDetailSerializer,
+            409: OpenApiResponse(description="It has settled, or is being sent right now."),
+        },
+        filters=False,
+    )
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        """Cancels a delivery that has not settled. One that is being sent right now cannot be called back."""
+        delivery: Delivery = self.get_object()
+        asked = CancelSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        cancelled = cancellation.cancel(
+            [delivery], by=request.user.get_username(), why=asked.validated_data["note"]
+        )
+        delivery.refresh_from_db()
+        if not cancelled:
+            raise Conflict(cancellation.refusal(delivery))
         return Response(self.get_serializer(delivery).data)

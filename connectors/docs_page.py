@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ def page(provider: Provider[Any], part: str) -> str:
         NOTE.format(slug=provider.slug, parts=PARTS),
         f"# {provider.label}",
         provider.summary,
+        f"What you need at hand: {provider.needs[:1].lower()}{provider.needs[1:]}" if provider.needs else "",
         part,
         "## Settings",
         _table(fields),
@@ -52,6 +54,18 @@ def page(provider: Provider[Any], part: str) -> str:
         "```json\n" + json.dumps(example(provider), indent=2, ensure_ascii=False) + "\n```",
     ]
     return "\n\n".join(section.strip() for section in sections if section.strip()) + "\n"
+
+
+@cache
+def getting_the_key(slug: str) -> tuple[str, str]:
+    """Where a connector's key or address is found: the heading and the steps, as Markdown.
+
+    Both are empty where the part written by hand does not begin with them.
+    """
+    heading, _, rest = _part(folder() / PARTS / f"{slug}.md").removeprefix("## ").partition("\n")
+    if not heading.startswith("Getting"):
+        return "", ""
+    return heading.strip(), rest.partition("\n## ")[0].strip()
 
 
 def example(provider: Provider[Any]) -> dict[str, Any]:

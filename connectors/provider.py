@@ -55,12 +55,15 @@ class Provider(ABC, Generic[C]):
     `example` is a complete configuration with made-up secrets, as a person would write it in JSON: it is
     what the documentation shows and what the tests of every provider run on. `rates` is how fast the service
     takes messages, all of them to be kept; `digests` says that people read what is sent, so that one message
-    may stand for many.
+    may stand for many. `needs` is what a person should have at hand before they begin, `icon` the name of a
+    Material symbol.
     """
 
     slug: ClassVar[str]
     label: ClassVar[str]
     summary: ClassVar[str]
+    needs: ClassVar[str] = ""
+    icon: ClassVar[str] = "cable"
     config_class: type[C]
     example: ClassVar[Mapping[str, Any]]
     rates: ClassVar[tuple[Rate, ...]] = ()
@@ -81,7 +84,8 @@ class Provider(ABC, Generic[C]):
         """Asks the service whether this configuration can work, sending nothing that anyone would see.
 
         The Receipt's note says what was found, in words for people; what is wrong is raised as a SendError
-        that says what to do about it. None where the service offers no such question.
+        that says what to do about it. Where the service offers no such question, what is left is
+        `connectors.handshake.reach`; None asks nothing at all.
         """
         return None
 

@@ -46,6 +46,7 @@ class ConfigField:
     choices: tuple[Any, ...] = ()
     aliases: tuple[str, ...] = ()
     multiline: bool = False
+    essential: bool = False  # without it, or another that is, nothing works: forms ask for it first
 
     @property
     def type_words(self) -> str:
@@ -105,6 +106,7 @@ def _field(name: str, info: FieldInfo) -> ConfigField:
         choices=choices,
         aliases=_aliases(name, info),
         multiline=name.endswith("template") or _says(info, "multiline"),
+        essential=info.is_required() or _says(info, "essential"),
     )
 
 

@@ -25,7 +25,7 @@ from connectors.secrets import Redactor, reference_problem, resolve_reference
 
 # Headers that say nothing secret, though they stand among those that do: blanking “application/json”
 # wherever it occurs would help nobody.
-_HARMLESS = frozenset(("accept", "accept-language", "content-type", "user-agent"))
+HARMLESS_HEADERS = frozenset(("accept", "accept-language", "content-type", "user-agent"))
 
 
 class ConfigError(ValueError):
@@ -192,7 +192,7 @@ def _secret_texts(value: object) -> Iterator[str]:
             yield from _secret_texts(item)
     elif isinstance(value, Mapping):
         for name, item in value.items():
-            if str(name).lower() not in _HARMLESS:
+            if str(name).lower() not in HARMLESS_HEADERS:
                 yield from _secret_texts(item)
     elif isinstance(value, list | tuple | set | frozenset):
         for item in value:

@@ -13,9 +13,9 @@ from django.utils.safestring import SafeString
 
 from connectors.admin import ConnectorAdmin
 from connectors.console import ConsolePage, RecordPage, RowsBeside, badge
-from connectors.delivery_admin import pretty
+from connectors.delivery_page import pretty
 from connectors.models import Connector, Delivery
-from events import catalog
+from events import catalog, delivery_admin  # noqa: F401 - importing the latter registers it
 from events.forms import ClusterForm, SubscriptionForm
 from events.models import Cluster, Event, Subscription
 

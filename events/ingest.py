@@ -89,6 +89,9 @@ class Ingest:
                 self._by_kind[kind].append(watching)
                 namespaces = (cluster.namespaces if kind.resource.namespaced else ()) or ("",)
                 self._unlisted[detector.event_type] |= {(kind, namespace) for namespace in namespaces}
+        # Kubernetes cuts its times off to whole seconds: what happens in the second of the registration seems
+        # to be from before it, and one event too many is better than a lost one.
+        self._registered = cluster.created_at.replace(microsecond=0)
         self._baselines = Baselines(cluster)
         self._tracker = Tracker(
             (problem_of(event), event.pk, by_type[event.event_type].options)
@@ -249,7 +252,7 @@ class Ingest:
         if not findings:
             return
         event_type = watching.detector.event_type
-        earliest = max(self.cluster.created_at, at - keeping())
+        earliest = max(self._registered, at - keeping())
         for finding in findings:
             occurrence = name_of(self.cluster, event_type, finding.subject or ref, finding.key)
             if not self._occurred.is_new(occurrence):
@@ -278,7 +281,7 @@ class Ingest:
         event = self._draft(decision, obj)
         event.id = decision.event_id
         event.inhibited_by_id = self._inhibitor(detector, decision.sighting)
-        if detector.only_news and event.occurred_at < self.cluster.created_at:
+        if detector.only_news and event.occurred_at < self._registered:
             event.muted = "It was so before the cluster was registered."
         self._unwritten.new.append((decision.problem, event))
 

@@ -84,7 +84,7 @@ def claim(candidates: QuerySet[Delivery], limit: int = BATCH) -> Claim:
         )
         considered = len(rows)
         rows = quarantine.apart(_without_needless(rows, now))
-        _close_lost([row for row in rows if row.status == DeliveryStatus.SENDING], now)
+        close_lost([row for row in rows if row.status == DeliveryStatus.SENDING], now)
         rows = quarantine.give_up(rows, now)
         if not rows:
             return Claim(token, considered=considered)
@@ -95,8 +95,8 @@ def claim(candidates: QuerySet[Delivery], limit: int = BATCH) -> Claim:
     return Claim(token, rows, attempts, considered)
 
 
-def _close_lost(rows: Sequence[Delivery], now: datetime) -> None:
-    """Closes the attempts of senders whose leases have run out."""
+def close_lost(rows: Sequence[Delivery], now: datetime) -> None:
+    """Closes the attempts of senders whose leases have run out, in the caller's transaction."""
     if not rows:
         return
     Attempt.objects.filter(delivery_id__in=[row.pk for row in rows], outcome=Outcome.OPEN).update(

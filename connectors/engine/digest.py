@@ -71,7 +71,9 @@ def settle(written: Iterable[Delivery]) -> None:
         contents = Delivery.objects.filter(sent_in=delivery)
         on_the_way = Q(status=DeliveryStatus.SENDING, lease_until=None)
         if delivery.status == DeliveryStatus.DELIVERED:
-            told = contents.filter(on_the_way | Q(status=DeliveryStatus.FAILED))
+            # Those that settled with it when it failed or was cancelled are told now that it was sent again.
+            settled = Q(status__in=(DeliveryStatus.FAILED, DeliveryStatus.CANCELLED))
+            told = contents.filter(on_the_way | settled)
             _settle(told, delivery, "Told in a digest.", remote_url=delivery.remote_url)
         elif delivery.status == DeliveryStatus.FAILED and _was_tried_to_the_end(delivery):
             note = f"The digest that was to tell of it failed. {delivery.note}"

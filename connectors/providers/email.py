@@ -92,12 +92,16 @@ class EmailConfig(Config):
         " none: only for a server on a network you trust.",
     )
     username: Annotated[str, AfterValidator(_ascii)] = Field(
-        default="", title="User name", description="Leave empty if the server asks for none."
+        default="",
+        title="User name",
+        description="Leave empty if the server asks for none.",
+        json_schema_extra={"essential": True},
     )
     password: Annotated[SecretStr | None, secret(_ascii), BeforeValidator(blank_is_absent)] = Field(
         default=None,
         title="Password",
         description="Many services want an app password here rather than the account's own.",
+        json_schema_extra={"essential": True},
     )
     sender: Annotated[str, AfterValidator(_sender)] = Field(
         title="Sender", description="KubeGraf <kubegraf@example.com>, or the address alone."
@@ -217,6 +221,8 @@ class Email(Provider[EmailConfig]):
     slug = "email"
     label = "E-mail"
     summary = "Mail through your SMTP server, encrypted, with one thread for each event."
+    needs = "The name of a mail server, an account that may send, and the addresses to send to."
+    icon = "mail"
     config_class = EmailConfig
     digests = True
     example = {

@@ -207,6 +207,8 @@ class GitHub(Provider[GitHubConfig]):
     slug = "github"
     label = "GitHub"
     summary = "An issue per problem, comments on a given one, or pull requests."
+    needs = "A token with access to the repository, and the repository's name."
+    icon = "code"
     config_class = GitHubConfig
     rates = (Rate(1), Rate(80, 60))
     example = {

@@ -19,6 +19,7 @@ from connectors.config_values import blank_is_absent, reveal, secret, web_addres
 from connectors.conversation import Conversation, Dispatch, Receipt, Response, post
 from connectors.encodable import encodable
 from connectors.errors import Reason, SendError
+from connectors.handshake import reach
 from connectors.message import JSONDict, Message, Severity, Status, iso
 from connectors.provider import Config, Preview, Provider
 from connectors.verdict import failure, retry_after
@@ -282,19 +283,24 @@ def _said(response: Response) -> str:
     return text.one_line("; ".join([str(answer.get("message", "nothing")), *listed]))[:500]
 
 
+def _host(config: PagerDutyConfig) -> str:
+    return config.events_url or HOSTS[config.region]
+
+
 class PagerDuty(Provider[PagerDutyConfig]):
     """Incidents in PagerDuty."""
 
     slug = "pagerduty"
     label = "PagerDuty"
     summary = "Incidents that are triggered, acknowledged and resolved; planned changes as change events."
+    needs = "The integration key of a service: 32 letters and digits, from “Events API v2”."
+    icon = "e911_emergency"
     config_class = PagerDutyConfig
     example = {"integration_key": "R0MadeUpKeyForTheDocs0123456789a", "region": "us", "change_events": True}
 
     def send(self, config: PagerDutyConfig, dispatch: Dispatch) -> Conversation:
         """One event. By its dedup_key, repeating it changes nothing; only a change event is there twice."""
-        message = dispatch.message
-        host = config.events_url or HOSTS[config.region]
+        message, host = dispatch.message, _host(config)
         event = body(config, message)
         if is_change(config, message):
             key = reveal(config.integration_key, "Integration key", _key)
@@ -310,3 +316,8 @@ class PagerDuty(Provider[PagerDutyConfig]):
         """The event, without the routing key."""
         kind = "change event" if is_change(config, message) else _action(message)
         return Preview("json", f"PagerDuty ({config.region}), {kind}", body(config, message))
+
+    def check(self, config: PagerDutyConfig) -> Conversation:
+        """Whether PagerDuty can be reached; whether a key is right it tells only of an event."""
+        reveal(config.integration_key, "Integration key", _key)
+        return (yield from reach(_host(config)))

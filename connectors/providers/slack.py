@@ -22,6 +22,7 @@ from connectors import text
 from connectors.config_values import StringList, allowed, blank_is_absent, reveal, secret, web_address
 from connectors.conversation import Conversation, Dispatch, Receipt, Request, Response, post
 from connectors.errors import Reason, SendError
+from connectors.handshake import reach
 from connectors.message import JSONDict, Message
 from connectors.provider import Config, Preview, Provider, Rate
 from connectors.services.slack import block_kit
@@ -61,18 +62,21 @@ class SlackConfig(Config):
         default=None,
         title="Webhook URL",
         description="From api.slack.com/apps → your app → Incoming Webhooks. Leave empty with a bot token.",
+        json_schema_extra={"essential": True},
     )
     bot_token: Annotated[SecretStr | None, secret(_bot_token), BeforeValidator(blank_is_absent)] = Field(
         default=None,
         title="Bot token",
         description="xoxb-…, from api.slack.com/apps → your app → OAuth & Permissions, with the scope"
         " chat:write. Messages are then updated in place. Leave empty with a webhook.",
+        json_schema_extra={"essential": True},
     )
     channel: Annotated[str, AfterValidator(_channel)] = Field(
         default="",
         title="Channel",
         description="#name or channel ID, or a person's member ID for direct messages. Needed with a bot"
         " token; an app's webhook has its channel built in.",
+        json_schema_extra={"essential": True},
     )
     legacy_webhook: bool = Field(
         default=False,
@@ -257,6 +261,8 @@ class Slack(Provider[SlackConfig]):
     slug = "slack"
     label = "Slack"
     summary = "Messages to a channel or a person; with a bot token they are updated in place."
+    needs = "The URL of an incoming webhook; or a bot token and the name of a channel."
+    icon = "tag"
     config_class = SlackConfig
     rates = (Rate(1),)  # https://docs.slack.dev/apis/web-api/rate-limits
     digests = True
@@ -277,11 +283,10 @@ class Slack(Provider[SlackConfig]):
         where = channel if channel and config.chooses_channel else "the webhook's own channel"
         return Preview("slack", where, _said(message))
 
-    def check(self, config: SlackConfig) -> Conversation | None:
-        """auth.test for a bot; a webhook cannot be asked anything."""
-        return None if config.bot_token is None else self._check(config)
-
-    def _check(self, config: SlackConfig) -> Conversation:
+    def check(self, config: SlackConfig) -> Conversation:
+        """auth.test for a bot; a webhook cannot be asked more than whether it can be reached."""
+        if config.bot_token is None:
+            return (yield from reach(reveal(config.webhook_url, "Webhook URL", _webhook_url)))
         answer, response = yield from _bot(config).call("auth.test", {})
         who = f"The token is that of {answer.get('user', 'a bot')} in {answer.get('team', 'a workspace')}."
         scopes = [scope.strip() for scope in response.headers.get("x-oauth-scopes", "").split(",")]

@@ -21,6 +21,7 @@ from connectors import text
 from connectors.config_values import reveal, secret, web_address
 from connectors.conversation import Conversation, Dispatch, Receipt, Response, post
 from connectors.errors import Reason, SendError
+from connectors.handshake import reach
 from connectors.message import JSONDict, Message, Severity, Status
 from connectors.provider import Config, Preview, Provider, Rate
 from connectors.verdict import failure
@@ -231,6 +232,8 @@ class Teams(Provider[TeamsConfig]):
     slug = "teams"
     label = "Microsoft Teams"
     summary = "Adaptive Cards in a channel or chat, through a Workflows webhook."
+    needs = "The address of a workflow in the channel, which its owner copies from the Workflows app."
+    icon = "groups"
     config_class = TeamsConfig
     rates = (Rate(4),)  # as _ADVICE says of 429
     digests = True
@@ -249,6 +252,10 @@ class Teams(Provider[TeamsConfig]):
         """The card."""
         content: JSONDict = payload(message)["attachments"][0]["content"]
         return Preview("adaptive_card", "the workflow's channel or chat", content)
+
+    def check(self, config: TeamsConfig) -> Conversation:
+        """Whether the host can be reached and its certificate trusted; a workflow cannot be asked more."""
+        return (yield from reach(reveal(config.webhook_url, "Webhook URL", _webhook_url)))
 
     def warnings(self, config: TeamsConfig) -> list[str]:
         """An address that is not known as a workflow's."""

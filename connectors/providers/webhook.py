@@ -19,6 +19,7 @@ from connectors.config_values import blank_is_absent, reveal, secret, web_addres
 from connectors.conversation import Conversation, Dispatch, Receipt, Request, Response
 from connectors.encodable import encodable
 from connectors.errors import Reason, SendError
+from connectors.handshake import reach
 from connectors.message import JSONDict, Message, iso
 from connectors.provider import Config, Preview, Provider
 from connectors.secrets import Redactor, is_reference
@@ -229,6 +230,8 @@ class Webhook(Provider[WebhookConfig]):
     slug = "webhook"
     label = "Webhook"
     summary = "Any HTTP endpoint: the documented payload, or a body of your own, signed on request."
+    needs = "The address of an endpoint that takes a POST, PUT or PATCH, and any token it asks for."
+    icon = "webhook"
     config_class = WebhookConfig
     example = {
         "url": "https://api.example.com/kubegraf/events",
@@ -276,6 +279,10 @@ class Webhook(Provider[WebhookConfig]):
             body = {"error": f"Body template: {error}"}
         shown = body if isinstance(body, dict) else {"body": body}
         return Preview("json", f"{config.method} {where}", shown)
+
+    def check(self, config: WebhookConfig) -> Conversation:
+        """Whether the endpoint can be reached and its certificate trusted; more it cannot be asked."""
+        return (yield from reach(reveal(config.url, "URL", web_address)))
 
     def warnings(self, config: WebhookConfig) -> list[str]:
         """Plain http."""

@@ -15,10 +15,11 @@ from connectors.models import Delivery
 from events.cluster.decoding import decode
 from events.cluster.objects import Deployment, Node, Object, Pod
 from events.cluster.watch import Gone, Listed, Seen
+from events.detectors.rbac_violation import ClusterRoleBinding
 from events.ingest import Ingest
 from events.models import Cluster, Event
 from events.routing import Namespace
-from tests.fakes.objects import crash_looping, deployment, healed, node, not_ready, pod, restarted
+from tests.fakes.objects import crash_looping, deployment, healed, node, not_ready, pod, restarted, stamp
 from tests.making import make_cluster, make_connector, make_subscription
 
 pytestmark = pytest.mark.django_db
@@ -39,9 +40,31 @@ def ingest(cluster: Cluster) -> Ingest:
 
 
 def seen(obj: dict[str, Any], at: datetime = NOW) -> Seen:
-    kinds: dict[str, type[Object]] = {"Pod": Pod, "Node": Node, "Deployment": Deployment}
+    kinds: dict[str, type[Object]] = {
+        "Pod": Pod,
+        "Node": Node,
+        "Deployment": Deployment,
+        "ClusterRoleBinding": ClusterRoleBinding,
+    }
     named = {**obj, "metadata": {"uid": f"uid-{obj['metadata']['name']}", "namespace": "", **obj["metadata"]}}
     return Seen(decode(msgspec.Raw(msgspec.json.encode(named)), kinds[obj["kind"]]), at)
+
+
+def restarted_at(moment: datetime) -> dict[str, Any]:
+    """A pod whose container's last run ended then."""
+    web = restarted(pod("web-1", "shop", owner="web"))
+    web["status"]["containerStatuses"][0]["lastState"]["terminated"]["finishedAt"] = stamp(moment)
+    return web
+
+
+def admin_since(moment: datetime) -> dict[str, Any]:
+    """A binding that has given a group all rights since then."""
+    return {
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "night-shift", "creationTimestamp": stamp(moment)},
+        "subjects": [{"kind": "Group", "name": "night-shift"}],
+        "roleRef": {"kind": "ClusterRole", "name": "cluster-admin"},
+    }
 
 
 def told() -> list[tuple[str, str]]:
@@ -95,6 +118,38 @@ def test_the_restarts_of_a_crash_loop_are_recorded_and_not_told(ingest: Ingest) 
 
     assert Event.objects.get(event_type="pod_restarted").inhibited_by is not None
     assert told() == [("pod_crash_loop", "firing")]
+
+
+SECOND = timedelta(seconds=1)
+# A moment with nine tenths of a second that the API server's times do not have.
+REGISTERED = NOW.replace(microsecond=900_000)
+
+
+def test_what_happens_in_the_second_of_the_registration_is_not_taken_for_older() -> None:
+    make_subscription(make_connector())
+    cluster = make_cluster(created_at=REGISTERED)
+
+    Ingest(cluster, AT_ONCE).apply(
+        [seen(restarted_at(REGISTERED), REGISTERED), seen(admin_since(REGISTERED), REGISTERED)]
+    )
+
+    assert told() == [("pod_restarted", "occurred"), ("rbac_violation", "firing")]
+
+
+def test_what_was_so_before_the_registration_is_on_record_at_most_and_not_told() -> None:
+    make_subscription(make_connector())
+    cluster, before = make_cluster(created_at=REGISTERED), REGISTERED - SECOND
+
+    Ingest(cluster, AT_ONCE).apply(
+        [seen(restarted_at(before), REGISTERED), seen(admin_since(before), REGISTERED)]
+    )
+
+    event = Event.objects.get()
+    assert (event.event_type, event.muted) == (
+        "rbac_violation",
+        "It was so before the cluster was registered.",
+    )
+    assert told() == []
 
 
 def test_an_annotation_of_the_workload_travels_with_its_events(ingest: Ingest) -> None:

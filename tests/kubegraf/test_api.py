@@ -45,6 +45,8 @@ TABLE: dict[tuple[str, str], str] = {
     ("GET", "deliveries/"): "connectors.view_delivery",
     ("GET", "deliveries/{delivery}/"): "connectors.view_delivery",
     ("POST", "deliveries/{delivery}/redeliver/"): "connectors.change_delivery",
+    ("POST", "deliveries/{delivery}/cancel/"): "connectors.change_delivery",
+    ("GET", "deliveries/export/"): "connectors.view_delivery",
     ("GET", "clusters/"): "events.view_cluster",
     ("POST", "clusters/"): "events.add_cluster",
     ("GET", "clusters/{cluster}/"): "events.view_cluster",

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from connectors.conversation import Dispatch, Receipt, Request
 from connectors.errors import Reason
+from connectors.handshake import Handshake
 from connectors.message import Message, Recommendation, Severity, Status
 from connectors.providers.pagerduty import PagerDuty, PagerDutyConfig, dedup_key
 from tests.connectors.providers.conversing import a_message, answer, converse, failing, sent
@@ -373,5 +374,15 @@ def test_a_preview_is_the_event_without_its_key() -> None:
     assert preview.target == "PagerDuty (us), trigger"
 
 
-def test_there_is_nothing_to_ask_before_sending() -> None:
-    assert PAGERDUTY.check(a_config()) is None
+@pytest.mark.parametrize(
+    ("config", "url"),
+    [
+        ({}, "https://events.pagerduty.com"),
+        ({"region": "eu"}, "https://events.eu.pagerduty.com"),
+        ({"events_url": "https://relay.example.com"}, "https://relay.example.com"),
+    ],
+)
+def test_before_an_event_it_is_asked_no_more_than_whether_it_can_be_reached(
+    config: dict[str, str], url: str
+) -> None:
+    assert next(PAGERDUTY.check(a_config(**config))) == Handshake(url)

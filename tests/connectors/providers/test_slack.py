@@ -11,6 +11,7 @@ from slack_sdk.models.blocks import Block
 
 from connectors.conversation import Call, Dispatch, Receipt, Request, Response
 from connectors.errors import Reason, SendError
+from connectors.handshake import Handshake
 from connectors.message import JSONDict, Message, Recommendation, Severity, Status
 from connectors.providers.slack import Slack, SlackConfig, target
 from connectors.services.slack import block_kit
@@ -584,13 +585,11 @@ def test_a_workloads_mistake_neither_loses_the_message_nor_pauses_the_connector(
 
 
 def check(*answers: Response) -> tuple[list[Request | Call], Receipt]:
-    conversation = Slack().check(a_bot())
-    assert conversation is not None
-    return converse(conversation, *answers)
+    return converse(Slack().check(a_bot()), *answers)
 
 
-def test_a_webhook_cannot_be_checked() -> None:
-    assert Slack().check(a_webhook()) is None
+def test_a_webhook_is_asked_no_more_than_whether_it_can_be_reached() -> None:
+    assert next(Slack().check(a_webhook())) == Handshake(str(EXAMPLE["webhook_url"]))
 
 
 def test_the_check_asks_whose_token_it_is() -> None:

@@ -10,6 +10,7 @@ from pydantic import SecretStr, ValidationError
 
 from connectors.conversation import Dispatch, Receipt, Request, Response
 from connectors.errors import Reason, SendError
+from connectors.handshake import Handshake
 from connectors.message import Message, Recommendation, Severity, Status
 from connectors.providers.teams import TOTAL, Teams, TeamsConfig, judge, markdown, payload
 from tests.connectors.providers.conversing import a_message, answer, converse, failing, sent
@@ -332,6 +333,10 @@ def test_each_status_has_its_verdict(status: int, reason: Reason, *, retry: bool
 
 def test_the_wait_that_is_asked_for_is_kept() -> None:
     assert outcome(answer(429, "", retry_after="7")).retry_after == 7.0
+
+
+def test_before_a_card_the_workflow_is_asked_no_more_than_whether_it_can_be_reached() -> None:
+    assert next(Teams().check(a_config())) == Handshake(str(EXAMPLE["webhook_url"]))
 
 
 def test_the_preview_is_what_would_be_sent() -> None:

@@ -14,6 +14,7 @@ from standardwebhooks import WebhookVerificationError
 
 from connectors.conversation import Dispatch, Request
 from connectors.errors import Reason
+from connectors.handshake import Handshake
 from connectors.message import Message
 from connectors.providers.webhook import Webhook, WebhookConfig
 from tests.connectors.driving import Drive, lead
@@ -313,3 +314,7 @@ def test_a_preview_of_text_stands_under_body() -> None:
 def test_a_preview_names_a_reference_and_not_what_it_stands_for() -> None:
     preview = WEBHOOK.preview(a_config(url="env:KUBEGRAF_SECRET_URL"), a_message())
     assert preview.target == "POST env:KUBEGRAF_SECRET_URL"
+
+
+def test_before_a_message_the_endpoint_is_asked_no_more_than_whether_it_can_be_reached() -> None:
+    assert next(WEBHOOK.check(a_config())) == Handshake(URL)

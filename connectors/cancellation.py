@@ -1,0 +1,107 @@
+"""Calls back what has not been sent yet, on record with who wanted it and why.
+
+Whoever is sending a delivery holds its lease, and cannot be stopped: such a one is left alone, and may be
+cancelled once it has failed and waits for its next try. Where a sender has died, nobody knows whether the
+message went out: its attempt is closed as unknown, and the note says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from connectors import tally, tasks, text
+from connectors.engine import claim
+from connectors.engine.digest import ORIGIN
+from connectors.models import UNSETTLED, Delivery, DeliveryStatus
+
+logger = logging.getLogger(__name__)
+
+LONGEST_WHY = 500
+"""Characters."""
+# Deliveries cancelled in one transaction.
+_BATCH = 500
+
+
+def cancellable(now: datetime) -> QuerySet[Delivery]:
+    """What nobody is sending now, alone or in a digest."""
+    waits = Q(status__in=(DeliveryStatus.PENDING, DeliveryStatus.RETRYING))
+    sender_died = Q(status=DeliveryStatus.SENDING, lease_until__lt=now)
+    return Delivery.objects.filter(waits | sender_died)
+
+
+def cancel(deliveries: Iterable[Delivery], *, by: str, why: str = "") -> int:
+    """Cancels those that nobody is sending and that have not settled; returns how many of them.
+
+    A digest takes with it what it was to tell of. A later resolve of what is cancelled is cancelled in turn
+    when it is due, as of anything that never arrived. Works in batches, each in a transaction of its own.
+    """
+    ids = [delivery.pk for delivery in deliveries]
+    return sum(_cancel(ids[start : start + _BATCH], by, why) for start in range(0, len(ids), _BATCH))
+
+
+def refusal(delivery: Delivery) -> str:
+    """Why that one was not cancelled, for people."""
+    if delivery.status not in UNSETTLED:
+        return f"It has settled already ({delivery.status})."
+    if delivery.sent_in_id is not None and delivery.status == DeliveryStatus.SENDING:
+        return "It is on its way in a digest. Cancel the digest, and all that it tells of is cancelled."
+    return (
+        "It is being sent right now, and cannot be called back."
+        " If this attempt fails, it can be cancelled before the next."
+    )
+
+
+def _cancel(ids: list[uuid.UUID], by: str, why: str) -> int:
+    now = timezone.now()
+    note = _note(by, why)
+    with transaction.atomic():
+        # What another one has locked is just being claimed or written: it is not waited for, but left alone.
+        found = cancellable(now).filter(pk__in=ids).select_for_update(skip_locked=True)
+        rows = list(found.only("pk", "connector_id", "provider", "status", "origin"))
+        lost = [row for row in rows if row.status == DeliveryStatus.SENDING]
+        claim.close_lost(lost, now)
+        _settle([row for row in rows if row.status != DeliveryStatus.SENDING], note, now)
+        _settle(lost, f"{note} Its sender had died: it may have been sent.", now)
+        contents = _contents([row for row in rows if row.origin == ORIGIN])
+        _settle(contents, f"The digest that was to tell of it was cancelled. {note}", now)
+        # What waited behind one of these may go now.
+        connector_ids = {row.connector_id for row in rows if row.connector_id is not None}
+        transaction.on_commit(lambda: tasks.wake(connector_ids))
+    for row in rows:
+        logger.info("delivery %s: %s", row.pk, note, extra={"delivery": row.pk, "outcome": "cancelled"})
+    return len(rows)
+
+
+def _contents(digests: list[Delivery]) -> list[Delivery]:
+    """What these digests were to tell of: on its way, and leased to nobody."""
+    return list(
+        Delivery.objects.select_for_update()
+        .filter(sent_in__in=digests, status=DeliveryStatus.SENDING, lease_until=None)
+        .only("pk", "provider")
+    )
+
+
+def _settle(rows: list[Delivery], note: str, now: datetime) -> None:
+    if not rows:
+        return
+    Delivery.objects.filter(pk__in=[row.pk for row in rows]).update(
+        status=DeliveryStatus.CANCELLED,
+        reason="",
+        note=note,
+        settled_at=now,
+        lease_token=None,
+        lease_until=None,
+    )
+    tally.add_cancelled(row.provider for row in rows)
+
+
+def _note(by: str, why: str) -> str:
+    why = text.shorten(text.one_line(why), LONGEST_WHY)
+    return f"Cancelled by {text.one_line(by)}: {why}" if why else f"Cancelled by {text.one_line(by)}."

@@ -1,0 +1,63 @@
+"""Lists of a long record that answer at once, whatever they are asked for.
+
+Some questions an index answers: the latest, those of a state, of a connector, of an event. For any other (a
+word in a title, a rare reason) the whole record would have to be read. Such a list looks through the latest
+of it only, says how far back that goes, and offers to look further.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.admin.views.main import IGNORED_PARAMS
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+if TYPE_CHECKING:  # the theme's own classes have no types; they are Django's, looking otherwise
+    from django.contrib.admin.views.main import ChangeList
+else:
+    from unfold.views import ChangeList
+
+AT_ONCE = 10_000
+"""Rows that are looked through for what no index finds: tens of milliseconds."""
+
+
+class LookingBack(ChangeList):
+    """A list whose page says which questions are quick.
+
+    The page's `when` is the field by which the record is ordered, `quick` the parameters whose filters have
+    an index together with that field, `narrow` those that leave but a few rows; `is_id` tells whether what
+    is searched for is an id.
+    """
+
+    looked_back_to: datetime | None = None
+    """How far back was looked; None where everything was."""
+
+    def get_queryset(
+        self, request: HttpRequest, exclude_parameters: list[str | None] | None = None
+    ) -> QuerySet[Any]:
+        """The rows asked for, among the latest where they would take long to find."""
+        found: QuerySet[Any] = super().get_queryset(request, exclude_parameters)
+        page: Any = self.model_admin
+        asked = set(self.filter_params) - set(IGNORED_PARAMS)
+        searched = bool(self.query) and not page.is_id(self.query)
+        self.looked_back_to = None
+        if asked & page.narrow or not (searched or asked - page.quick):
+            return found
+        latest = self.root_queryset
+        for spec in self.filter_specs:
+            if set(spec.expected_parameters()) <= page.quick:
+                narrower = spec.queryset(request, latest)
+                latest = latest if narrower is None else narrower
+        times = latest.order_by(f"-{page.when}").values_list(page.when, flat=True)
+        self.looked_back_to = next(iter(times[AT_ONCE : AT_ONCE + 1]), None)
+        if self.looked_back_to is None:
+            return found
+        return found.filter(**{f"{page.when}__gte": self.looked_back_to})
+
+    @property
+    def further_back(self) -> str:
+        """The query string of the same list, looking through what is older."""
+        until = self.looked_back_to.isoformat() if self.looked_back_to else None
+        return str(self.get_query_string({"until": until}))

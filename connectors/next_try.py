@@ -1,0 +1,36 @@
+"""When a delivery will be tried next, and what it waits for, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from connectors import moments
+from connectors.models import UNSETTLED, BreakerState, Delivery, DeliveryStatus
+
+
+@dataclass(frozen=True, slots=True)
+class NextTry:
+    """What it waits for; `at` is when that is, where it is known."""
+
+    words: str
+    at: datetime | None = None
+
+
+def next_try(delivery: Delivery, now: datetime) -> NextTry | None:
+    """What that delivery waits for, as far as can be told now; None if it has settled."""
+    connector = delivery.connector
+    if delivery.status not in UNSETTLED:
+        return None
+    if delivery.status == DeliveryStatus.SENDING:
+        return NextTry("with its digest" if delivery.sent_in_id else "being sent now")
+    if connector is None:
+        return NextTry("never: its connector was deleted")
+    if connector.paused_at is not None:
+        return NextTry("when the connector is resumed")
+    if not connector.enabled:
+        return NextTry("when the connector is enabled")
+    at = delivery.next_attempt_at
+    if connector.breaker != BreakerState.CLOSED and connector.breaker_until is not None:
+        at = max(at, connector.breaker_until)
+    return NextTry("as soon as possible" if at <= now else moments.in_words(at, now), at)

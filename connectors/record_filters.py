@@ -1,0 +1,176 @@
+"""Filters of the record's lists, whose choices cost no search through the record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from connectors import registry
+from connectors.message import Severity
+
+RECENT = {
+    "1h": ("last hour", timedelta(hours=1)),
+    "24h": ("last 24 hours", timedelta(hours=24)),
+    "7d": ("last 7 days", timedelta(days=7)),
+    "30d": ("last 30 days", timedelta(days=30)),
+}
+"""What `since` may say instead of a time."""
+
+
+class WhenFilter(admin.ListFilter):
+    """From when to when, in UTC: `since` and `until`. `since` may be one of RECENT, too."""
+
+    title = "time"
+    template = "admin/record/when_filter.html"
+    field = "created_at"
+
+    def __init__(
+        self, request: HttpRequest, params: dict[str, list[str]], model: Any, model_admin: Any
+    ) -> None:
+        super().__init__(request, params, model, model_admin)
+        self.used_parameters: dict[str, str] = {
+            name: params.pop(name)[-1] for name in ("since", "until") if name in params
+        }
+
+    def has_output(self) -> bool:
+        """Always."""
+        return True
+
+    def expected_parameters(self) -> list[str | None]:
+        """Both."""
+        return ["since", "until"]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Those between. Raises IncorrectLookupParameters for what is no time."""
+        since, until = self.used_parameters.get("since"), self.used_parameters.get("until")
+        if since:
+            queryset = queryset.filter(**{f"{self.field}__gte": beginning(since)})
+        if until:
+            queryset = queryset.filter(**{f"{self.field}__lt": _moment(until)})
+        return queryset
+
+    def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
+        """Any time, the recent ones, and last what the form shows."""
+        since, until = self.used_parameters.get("since"), self.used_parameters.get("until")
+        names = ["since", "until"]
+        anything = changelist.get_query_string(remove=names)
+        yield {"selected": not (since or until), "query_string": anything, "display": "Any time"}
+        for word, (label, _) in RECENT.items():
+            yield {
+                "selected": since == word and not until,
+                "query_string": changelist.get_query_string({"since": word}, ["until"]),
+                "display": label.capitalize(),
+            }
+        others = [
+            (name, value)
+            for name, values in changelist.filter_params.items()
+            if name not in names
+            for value in values
+        ]
+        yield {
+            "form": True,
+            "others": others,
+            "since": _for_input(since),
+            "until": _for_input(until),
+        }
+
+
+class OneOf(admin.SimpleListFilter):
+    """By a field's value, where there are few and they are known."""
+
+    field = ""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Those that have it."""
+        return queryset.filter(**{self.field: self.value()}) if self.value() else queryset
+
+
+class TypeFilter(OneOf):
+    """By the connector's type, as it was then."""
+
+    title = "type"
+    parameter_name = field = "provider"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The types there are."""
+        return registry.choices()
+
+
+class SeverityFilter(OneOf):
+    """By severity, which a delivery has as its priority."""
+
+    title = parameter_name = "severity"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Worst first."""
+        return [(severity.value, severity.value.capitalize()) for severity in Severity]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Those that are as bad as that."""
+        known = {severity.value: severity.rank for severity in Severity}
+        return queryset.filter(priority=known[self.value()]) if self.value() in known else queryset
+
+
+class Asked(OneOf):
+    """By a value of which there are too many to choose from: shown while it is asked for."""
+
+    words = ""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """What is asked for."""
+        value = request.GET.get(str(self.parameter_name), "")
+        return [(value, self.words)] if value else []
+
+
+class EventFilter(Asked):
+    """What was said of one event."""
+
+    title = parameter_name = "event"
+    field = "message_id"
+    words = "The chosen event"
+
+
+class DigestFilter(Asked):
+    """What one digest told of."""
+
+    title = "digest"
+    parameter_name = field = "sent_in"
+    words = "The chosen digest"
+
+
+def beginning(since: str) -> datetime:
+    """What `since` says, as a moment. Raises IncorrectLookupParameters for what is no time."""
+    recent = RECENT.get(since)
+    return timezone.now() - recent[1] if recent else _moment(since)
+
+
+def link(address: str, **params: object) -> str:
+    """The address of a list with these parameters, those that are empty left out."""
+    given = {name: value for name, value in params.items() if value not in ("", None)}
+    return f"{address}?{urlencode(given)}" if given else address
+
+
+def _moment(words: str) -> datetime:
+    try:
+        moment = parse_datetime(words)
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise IncorrectLookupParameters(f"{words!r} is no time.")
+    return moment if timezone.is_aware(moment) else moment.replace(tzinfo=UTC)
+
+
+def _for_input(words: str | None) -> str:
+    """As a browser's field for a time takes it."""
+    if not words:
+        return ""
+    return beginning(words).astimezone(UTC).strftime("%Y-%m-%dT%H:%M")
