@@ -176,6 +176,11 @@ class Delivery(models.Model):
         return isinstance(self.message, dict) and self.message.get("status") in FOLLOW_UPS
 
     @property
+    def is_unsettled(self) -> bool:
+        """Whether it is still on its way."""
+        return self.status in UNSETTLED
+
+    @property
     def is_test(self) -> bool:
         """Whether it only tries the connector out; False, too, if it cannot be read."""
         return isinstance(self.message, dict) and bool(self.message.get("test"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
@@ -114,17 +114,7 @@ class SilenceFilters(filters.FilterSet):
 
     def in_state(self, queryset: QuerySet[Silence], name: str, value: str) -> QuerySet[Silence]:
         """Those that are in that state now."""
-        return of_state(queryset, SilenceState(value))
-
-
-def of_state(queryset: QuerySet[Silence], state: SilenceState) -> QuerySet[Silence]:
-    """Those of them that are in that state now."""
-    now = timezone.now()
-    over = Q(ended_at__isnull=False) | Q(ends_at__lte=now)
-    if state is SilenceState.OVER:
-        return queryset.filter(over)
-    begun = Q(starts_at__lte=now)
-    return queryset.exclude(over).filter(begun if state is SilenceState.IN_FORCE else ~begun)
+        return silences.in_state(queryset, SilenceState(value))
 
 
 class SilenceViewSet(

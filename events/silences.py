@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from events import catalog, conditions
 from events.match import Rule, judge, types_of
-from events.models import Event, EventStatus, Silence
+from events.models import Event, EventStatus, Silence, SilenceState
 from events.render import facts_of
 from events.route import Turn, route
 
@@ -65,6 +65,16 @@ def matcher_for(silence: Silence) -> Matcher:
 def in_force(now: datetime) -> QuerySet[Silence]:
     """The silences in force at this moment, the one that ends last first."""
     return Silence.objects.filter(ended_at=None, starts_at__lte=now, ends_at__gt=now).order_by("-ends_at")
+
+
+def in_state(rows: QuerySet[Silence], state: SilenceState) -> QuerySet[Silence]:
+    """Those of them that are in that state now."""
+    now = timezone.now()
+    over = Q(ended_at__isnull=False) | Q(ends_at__lte=now)
+    if state is SilenceState.OVER:
+        return rows.filter(over)
+    begun = Q(starts_at__lte=now)
+    return rows.exclude(over).filter(begun if state is SilenceState.IN_FORCE else ~begun)
 
 
 def matchers(now: datetime) -> list[Matcher]:
