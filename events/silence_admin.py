@@ -83,21 +83,16 @@ class SilenceAdmin(ConsolePage[Silence]):
         """When it is or was over."""
         return moments.shown(silence.over_at)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Silence]:
-        """What is in force first, then what is coming."""
+    def get_ordering(self, request: HttpRequest) -> tuple[Any, ...]:
+        """What is in force first, then what is coming; of each the latest first."""
         now = timezone.now()
-        over = Q(ended_at__isnull=False) | Q(ends_at__lte=now)
         rank = Case(
-            When(over, then=Value(2)),
+            When(Q(ended_at__isnull=False) | Q(ends_at__lte=now), then=Value(2)),
             When(starts_at__gt=now, then=Value(1)),
             default=Value(0),
             output_field=IntegerField(),
         )
-        return super().get_queryset(request).annotate(rank=rank)
-
-    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """By state, the latest first."""
-        return ("rank", "-starts_at", "-pk")
+        return (rank, "-starts_at", "-pk")
 
     # --- Who may do what
 
@@ -117,7 +112,8 @@ class SilenceAdmin(ConsolePage[Silence]):
         self, request: HttpRequest, obj: Silence | None = None, change: bool = False, **kwargs: Any
     ) -> type[forms.ModelForm[Silence]]:
         """Once it is in force, the end and the reason alone."""
-        return SilenceInForceForm if _in_force(obj) else SilenceForm
+        form = SilenceInForceForm if _in_force(obj) else SilenceForm
+        return super().get_form(request, obj, change, **{**kwargs, "form": form})
 
     def get_fieldsets(self, request: HttpRequest, obj: Silence | None = None) -> Any:
         """Why and when, then what."""

@@ -77,7 +77,7 @@ class SilenceForm(forms.ModelForm[Silence]):
             self.initial["duration"] = UNTIL
 
     def clean(self) -> dict[str, Any]:
-        """Reads each matcher as the API's would be read, and checks the whole; a mistake lands at its field."""
+        """Reads matchers as the API reads them, and checks the whole; a mistake lands at its field."""
         cleaned = super().clean() or {}
         now, before = timezone.now(), self._before()
         for name, read in silencing.MATCHERS.items():
