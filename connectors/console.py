@@ -33,6 +33,9 @@ _TONE = {
     "critical": "worst", "high": "bad", "medium": "warning", "low": "info", "info": "neutral",
     # events
     "firing": "bad", "resolved": "good", "occurred": "neutral", "acknowledged": "info",
+    # silences
+    "coming": "info", "in_force": "warning", "over": "neutral", "silenced": "neutral", "held back": "warning",
+    "told": "good", "not told": "warning", "not wanted": "neutral",
     # deliveries and attempts
     "delivered": "good", "accepted": "good", "pending": "info", "sending": "info", "retrying": "warning",
     "failed": "bad", "cancelled": "neutral", "unknown": "warning", "open": "info",

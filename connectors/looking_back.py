@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import IGNORED_PARAMS
+from django.contrib.admin.views.main import IGNORED_PARAMS, ORDER_VAR
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
@@ -29,7 +29,8 @@ class LookingBack(ChangeList):
 
     The page's `when` is the field by which the record is ordered, `quick` the parameters whose filters have
     an index together with that field, `narrow` those that leave but a few rows; `is_id` tells whether what
-    is searched for is an id.
+    is searched for is an id, and `resorts`, where the page has it, that its list can be put into an order
+    that no index has.
     """
 
     looked_back_to: datetime | None = None
@@ -49,7 +50,8 @@ class LookingBack(ChangeList):
         asked = set(self.filter_params) - set(IGNORED_PARAMS)
         searched = bool(self.query) and not page.is_id(self.query)
         self.looked_back_to = None
-        if asked & page.narrow or not (searched or asked - page.quick):
+        resorted = getattr(page, "resorts", False) and ORDER_VAR in self.params
+        if asked & page.narrow or not (searched or resorted or asked - page.quick):
             return found
         latest = self.root_queryset
         for spec in self.filter_specs:

@@ -42,6 +42,10 @@ class Status(StrEnum):
     OCCURRED = "occurred"  # it happened; there is nothing to resolve
 
 
+FOLLOW_UPS = (Status.ACKNOWLEDGED, Status.RESOLVED)
+"""What makes sense only to those who were told before."""
+
+
 class Recommendation(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a person could do, with a command to paste where there is one."""
 

@@ -11,7 +11,7 @@ from connectors import registry
 from connectors.errors import Reason
 from connectors.fields import EncryptedJSONText
 from connectors.ids import uuid7
-from connectors.message import Message, Status
+from connectors.message import FOLLOW_UPS, Message
 
 
 class BreakerState(models.TextChoices):
@@ -171,9 +171,14 @@ class Delivery(models.Model):
         return Message.from_json(self.message)
 
     @property
-    def is_resolve(self) -> bool:
-        """Whether it says that something is over; False, too, if it cannot be read."""
-        return isinstance(self.message, dict) and self.message.get("status") == Status.RESOLVED
+    def is_follow_up(self) -> bool:
+        """Whether it says what became of something told before; False, too, if it cannot be read."""
+        return isinstance(self.message, dict) and self.message.get("status") in FOLLOW_UPS
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether it is still on its way."""
+        return self.status in UNSETTLED
 
     @property
     def is_test(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from connectors import outbox
-from connectors.message import Status
+from connectors.message import FOLLOW_UPS
 from connectors.models import Connector, Delivery, DeliveryStatus
 
 BATCH = 500
@@ -20,8 +20,8 @@ def redeliver_since(
 ) -> int:
     """Sends those of that status, written since then, once more under their own ids; returns how many.
 
-    With a failed opening goes the resolve that was cancelled because the opening had never arrived: else
-    what is opened now would never be closed. Test messages are left out. Works in batches, each in a
+    With a failed opening goes what was cancelled because the opening had never arrived, such as its resolve:
+    else what is opened now would never be closed. Test messages are left out. Works in batches, each in a
     transaction of its own; what has been handed over stays so if a later one fails.
     """
     chosen = Delivery.objects.filter(
@@ -35,15 +35,15 @@ def redeliver_since(
         if not batch:
             return sent
         last = batch[-1].pk
-        sent += outbox.redeliver([*batch, *_resolves_of(connector, batch)])
+        sent += outbox.redeliver([*batch, *_follow_ups_of(connector, batch)])
 
 
-def _resolves_of(connector: Connector, deliveries: Sequence[Delivery]) -> list[Delivery]:
-    """The cancelled resolves of what these say."""
-    resolves = Delivery.objects.filter(
+def _follow_ups_of(connector: Connector, deliveries: Sequence[Delivery]) -> list[Delivery]:
+    """What was cancelled that told what became of these."""
+    follow_ups = Delivery.objects.filter(
         connector=connector,
         message_id__in={delivery.message_id for delivery in deliveries},
         status=DeliveryStatus.CANCELLED,
-        message__status=Status.RESOLVED.value,
+        message__status__in=[status.value for status in FOLLOW_UPS],
     ).exclude(pk__in=[delivery.pk for delivery in deliveries])
-    return list(resolves.only("pk"))
+    return list(follow_ups.only("pk"))

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from connectors.message import JSONDict, Severity, Status
 from connectors.rest import Api, StrictModelSerializer, StrictSerializer, Word
 from events import access, catalog, external
+from events.handling_api import Handling
 from events.models import SEVERITIES, Cluster, Event, EventStatus
 
 
@@ -34,6 +35,8 @@ class EventSerializer(serializers.ModelSerializer[Event]):
             "id", "key", "status", "event_type", "severity", "timestamp", "cluster", "namespace", "resource",
             "title", "description", "details", "recommendations", "subject", "count", "source", "first_seen",
             "last_seen", "resolved_at", "inhibited_by",
+            "acknowledged_at", "acknowledged_by", "note", "resolved_by", "gone_at",
+            "silence", "held", "muted",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -85,10 +88,13 @@ class EventFilters(filters.FilterSet):
     resource = filters.CharFilter()
     since = filters.IsoDateTimeFilter(field_name="first_seen", lookup_expr="gte")
     until = filters.IsoDateTimeFilter(field_name="first_seen", lookup_expr="lt")
+    acknowledged = filters.BooleanFilter(field_name="acknowledged_at", lookup_expr="isnull", exclude=True)
+    silenced = filters.BooleanFilter(field_name="held")
+    silence = filters.NumberFilter(field_name="silence_id")
 
 
-class EventViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
-    """What happened. Nobody edits it; programs may report what they see themselves."""
+class EventViewSet(Handling, mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
+    """What happened. Nobody edits it; programs may report what they see themselves, and say who is on it."""
 
     queryset = Event.objects.all()
     serializer_class = EventSerializer

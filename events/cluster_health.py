@@ -28,7 +28,7 @@ from events.cluster.objects import Ref
 from events.cluster.readiness import Questions, Readiness, Verdict
 from events.detection import Finding
 from events.draft import draft
-from events.models import Cluster, Event, EventStatus, WatchState
+from events.models import STILL_SO, Cluster, Event, WatchState
 from events.record import Batch, Change, write
 from events.tracking import Sighting
 
@@ -246,4 +246,4 @@ def _tell(batch: Batch, cluster: Cluster, finding: Finding, event: Event | None,
 
 
 def _open_events() -> Iterable[Event]:
-    return Event.objects.filter(event_type=EVENT_TYPE, source=SOURCE, status=EventStatus.FIRING)
+    return Event.objects.filter(STILL_SO, event_type=EVENT_TYPE, source=SOURCE)

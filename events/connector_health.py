@@ -17,7 +17,7 @@ from django.utils import timezone
 from connectors.message import JSONDict
 from connectors.models import BreakerState, Connector
 from events import catalog
-from events.models import Event, EventStatus
+from events.models import STILL_SO, Event, EventStatus
 from events.record import Batch, Change, fingerprint, write
 
 SOURCE = "connectors"
@@ -74,9 +74,7 @@ def report() -> None:
         Q(paused_at__isnull=False) | ~Q(breaker=BreakerState.CLOSED), enabled=True
     )
     found = [trouble for connector in failing if (trouble := trouble_of(connector)) is not None]
-    open_events = Event.objects.filter(
-        event_type="connector_failing", source=SOURCE, status=EventStatus.FIRING
-    )
+    open_events = Event.objects.filter(STILL_SO, event_type="connector_failing", source=SOURCE)
     batch = compare(found, open_events)
     if batch:
         write(batch)

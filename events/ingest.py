@@ -20,7 +20,7 @@ from events.cluster.objects import Object, Pod, Ref
 from events.cluster.watch import Gone, Listed, Seen
 from events.detection import Change, Detector, Finding, Options, all_detectors, options_for
 from events.draft import SOURCE, draft, name_of, problem_of
-from events.models import Cluster, Event, EventStatus
+from events.models import STILL_SO, Cluster, Event, EventStatus
 from events.occurrences import Occurrences
 from events.pruning import keeping
 from events.record import Batch, write
@@ -95,7 +95,7 @@ class Ingest:
         self._baselines = Baselines(cluster)
         self._tracker = Tracker(
             (problem_of(event), event.pk, by_type[event.event_type].options)
-            for event in Event.objects.filter(cluster=cluster, status=EventStatus.FIRING, source=SOURCE)
+            for event in Event.objects.filter(STILL_SO, cluster=cluster, source=SOURCE)
             if event.event_type in by_type
         )
         self._occurred = Occurrences()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -95,12 +97,68 @@ class EventStatus(models.TextChoices):
     OCCURRED = "occurred"
 
 
+class SilenceState(models.TextChoices):
+    """Whether a silence holds anything back now."""
+
+    COMING = "coming"
+    IN_FORCE = "in_force", "in force"
+    OVER = "over"
+
+
+class Silence(models.Model):
+    """A time in which nobody is told of certain events, such as a maintenance window.
+
+    Every matcher must hold; an empty one holds always. It is in force from `starts_at` to `ends_at`, unless
+    somebody has ended it before; a silence is never deleted, for it is why people were not told.
+    """
+
+    event_types = models.JSONField(default=list, blank=True, help_text="Event types or aliases.")
+    clusters = models.JSONField(default=list, blank=True, help_text="Names or patterns of clusters.")
+    namespaces = models.JSONField(default=list, blank=True, help_text="Names or patterns such as “prod-*”.")
+    resources = models.JSONField(
+        default=list, blank=True, help_text="Kind/name, of what it happens to or of its owner; or patterns."
+    )
+    starts_at = models.DateTimeField("from", default=timezone.now)
+    ends_at = models.DateTimeField("to")
+    reason = models.CharField(max_length=500, help_text="Why nobody needs to hear of it.")
+    created_by = models.CharField("made by", max_length=150, blank=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    ended_at = models.DateTimeField(null=True, editable=False, help_text="When it was ended early.")
+    ended_by = models.CharField(max_length=150, blank=True, editable=False)
+
+    class Meta:
+        ordering = ("-starts_at", "-pk")
+        indexes = (
+            models.Index(fields=("ends_at",), condition=Q(ended_at__isnull=True), name="silence_not_over"),
+        )
+
+    def __str__(self) -> str:
+        return self.reason
+
+    @property
+    def over_at(self) -> datetime:
+        """When it is or was over, ended early or not."""
+        return self.ended_at or self.ends_at
+
+    @property
+    def state(self) -> SilenceState:
+        """Where it stands now."""
+        now = timezone.now()
+        if self.over_at <= now:
+            return SilenceState.OVER
+        return SilenceState.IN_FORCE if self.starts_at <= now else SilenceState.COMING
+
+
 class Event(models.Model):
     """Something that happened in a cluster, from its first sight to its resolution.
 
     `fingerprint` names the problem (cluster, type, subject, key). No two open events share one, and no two
     that merely occurred: the database sees to it, however many watchers there are. An event with
-    `inhibited_by` or `muted` is on record, but nobody was told.
+    `inhibited_by` or `muted` is on record, but nobody was told; nor is anybody told of one that is `held`,
+    until its `silence` is over.
+
+    What somebody has resolved by hand (`resolved_by`) and is still so `lingers`: it is over for people, but
+    not for the watch, which does not open it again until it has been `gone` once.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -136,12 +194,29 @@ class Event(models.Model):
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="inhibited"
     )
 
+    # What people did with it. Names are copied in, so that the record outlives whoever did it.
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_by = models.CharField(max_length=150, blank=True)
+    note = models.TextField(blank=True, help_text="What was said when it was acknowledged or resolved.")
+    resolved_by = models.CharField(
+        max_length=150, blank=True, help_text="Who resolved it by hand; empty where the cluster showed it."
+    )
+    lingers = models.BooleanField(default=False)
+    gone_at = models.DateTimeField(
+        null=True, blank=True, help_text="When what was resolved by hand was seen to be over."
+    )
+    silence = models.ForeignKey(
+        Silence, null=True, blank=True, on_delete=models.SET_NULL, related_name="held", db_index=False
+    )
+    held = models.BooleanField(default=False, help_text="Nobody is told of it before its silence is over.")
+
     class Meta:
         ordering = ("-first_seen",)
+        permissions = (("handle_event", "Can acknowledge and resolve events"),)
         constraints = (
             models.UniqueConstraint(
                 fields=("fingerprint",),
-                condition=Q(status__in=("firing", "occurred")),
+                condition=Q(status__in=("firing", "occurred")) | Q(lingers=True),
                 name="event_open_once",
             ),
         )
@@ -149,10 +224,21 @@ class Event(models.Model):
             models.Index(fields=("status", "-first_seen"), name="event_by_status"),
             models.Index(fields=("cluster", "status"), name="event_open_of_cluster"),
             models.Index(fields=("event_type", "-first_seen"), name="event_by_type"),
+            models.Index(
+                fields=("silence", "-first_seen"), condition=Q(silence__isnull=False), name="event_of_silence"
+            ),
+            models.Index(
+                fields=("silence",), condition=Q(held=True, status="firing"), name="event_held_back"
+            ),
+            models.Index(fields=("cluster",), condition=Q(lingers=True), name="event_lingering"),
         )
 
     def __str__(self) -> str:
         return self.title
+
+
+STILL_SO = Q(status=EventStatus.FIRING) | Q(lingers=True)
+"""What its source has yet to see the end of: open events, and those that people have resolved meanwhile."""
 
 
 class Subscription(models.Model):

@@ -33,7 +33,8 @@ def prune_events(
     """Deletes what was resolved before `before`, and what occurred before `occurred_before`.
 
     Yields, after each transaction, how many; whoever calls it may stop at any time. An event stays while a
-    delivery of it has not settled, and while it is why another one, still open, was not told.
+    delivery of it has not settled, while it is why another one, still open, was not told, and while what
+    somebody resolved by hand is still so: it would open again otherwise.
     """
     inhibits = Event.objects.filter(inhibited_by=OuterRef("pk"), status=EventStatus.FIRING)
     old = Event.objects.filter(
@@ -41,7 +42,12 @@ def prune_events(
         | Q(status=EventStatus.OCCURRED, first_seen__lt=occurred_before, occurred_at__lt=occurred_before),
         first_seen__lt=max(before, occurred_before),
     )
-    old = old.exclude(Exists(inhibits)).order_by("first_seen", "pk").only("pk", "first_seen")
+    old = (
+        old.exclude(Exists(inhibits))
+        .filter(lingers=False)
+        .order_by("first_seen", "pk")
+        .only("pk", "first_seen")
+    )
     position: tuple[datetime, uuid.UUID] | None = None
     while True:
         rows = old

@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
 from connectors import bulk, tally
 from connectors.message import Severity
+from events import silences
 from events.excerpt import ADDED
-from events.models import Event, EventStatus
+from events.models import STILL_SO, Event, EventStatus
 from events.route import Turn, route
 
 logger = logging.getLogger(__name__)
@@ -74,17 +76,21 @@ def write(batch: Batch) -> dict[uuid.UUID, uuid.UUID]:
     """Writes the batch and its deliveries in one transaction (the caller's, where there is one).
 
     An event whose fingerprint is already on record as open is not written again, whoever wrote it, and nobody
-    is told twice: the answer maps the ids of such to the ids of those on record.
+    is told twice: the answer maps the ids of such to the ids of those on record. The same goes for one that
+    somebody has resolved by hand, until it has been over once.
     """
     with transaction.atomic():
+        silences.hold(batch.new)
         adopted = _insert_in_order(batch.new)
         opened = [event for event in batch.new if event.pk not in adopted]
         tally.add(EVENTS, ((event.event_type, event.severity) for event in opened))
         changes = {adopted.get(change.event_id, change.event_id): change for change in batch.changed}
         ends = {adopted.get(event_id, event_id): at for event_id, at in batch.resolved}
         worsened = _change(changes)
-        resolved = _resolve(ends)
-        opened += _released(resolved)
+        resolved, gone = _resolve(ends)
+        released = _released([*resolved, *gone])
+        silences.hold_on_record([*worsened, *released])
+        opened += released
         route(
             [(event, Turn.OPENED) for event in opened]
             + [(event, Turn.WORSENED) for event in worsened]
@@ -133,7 +139,7 @@ def _insert(events: Sequence[Event]) -> dict[uuid.UUID, uuid.UUID]:
     known = [event for event in events if event.pk not in new]
     on_record = dict(
         Event.objects.filter(
-            fingerprint__in={event.fingerprint for event in known}, status__in=OPEN
+            Q(status__in=OPEN) | Q(lingers=True), fingerprint__in={event.fingerprint for event in known}
         ).values_list("fingerprint", "pk")
     )
     return {event.pk: on_record[event.fingerprint] for event in known}
@@ -161,20 +167,25 @@ def _change(changes: dict[uuid.UUID, Change]) -> list[Event]:
     return worsened
 
 
-def _resolve(ends: dict[uuid.UUID, datetime]) -> list[Event]:
-    """Resolves open events; returns them."""
-    events = list(Event.objects.select_for_update().filter(pk__in=ends, status=EventStatus.FIRING))
-    for event in events:
+def _resolve(ends: dict[uuid.UUID, datetime]) -> tuple[list[Event], list[Event]]:
+    """Resolves open events; returns them, and those that were resolved by hand before and are gone now."""
+    events = list(Event.objects.select_for_update().filter(STILL_SO, pk__in=ends))
+    gone = [event for event in events if event.lingers]
+    for event in gone:
+        event.lingers, event.gone_at = False, ends[event.pk]
+    Event.objects.bulk_update(gone, ("lingers", "gone_at"), batch_size=200)
+    resolved = [event for event in events if event.status == EventStatus.FIRING]
+    for event in resolved:
         event.status, event.resolved_at = EventStatus.RESOLVED, ends[event.pk]
-    Event.objects.bulk_update(events, ("status", "resolved_at"), batch_size=200)
-    return events
+    Event.objects.bulk_update(resolved, ("status", "resolved_at"), batch_size=200)
+    return resolved, gone
 
 
-def _released(resolved: Sequence[Event]) -> list[Event]:
-    """What is still open of that which the resolved events inhibited; nothing does any more."""
-    if not resolved:
+def _released(over: Sequence[Event]) -> list[Event]:
+    """What is still open of that which these events, now over, inhibited; nothing does any more."""
+    if not over:
         return []
-    ids = {event.pk for event in resolved}
+    ids = {event.pk for event in over}
     released = list(Event.objects.select_for_update().filter(inhibited_by__in=ids, status=EventStatus.FIRING))
     Event.objects.filter(pk__in=[event.pk for event in released]).update(inhibited_by=None)
     for event in released:

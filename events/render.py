@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.conf import settings
 from django.urls import reverse
 
@@ -20,18 +22,34 @@ def message_for(event: Event, status: Status | None = None) -> Message:
         event_type=event.event_type,
         title=event.title + others,
         severity=Severity(event.severity),
-        timestamp=event.resolved_at if status is Status.RESOLVED and event.resolved_at else event.occurred_at,
+        timestamp=_when(event, status),
         status=status,
         cluster=event.cluster_name,
         namespace=event.namespace,
         resource=event.resource,
-        description=event.description,
+        description=_description(event, status),
         details=event.details,
         recommendations=tuple(Recommendation(**item) for item in event.recommendations),
         count=event.count,
         url=settings.PUBLIC_URL + reverse("admin:events_event_change", args=[event.pk]),
         routing=event.routing,
     )
+
+
+def _when(event: Event, status: Status) -> datetime:
+    """When that came about which is said."""
+    moments = {Status.RESOLVED: event.resolved_at, Status.ACKNOWLEDGED: event.acknowledged_at}
+    return moments.get(status) or event.occurred_at
+
+
+def _description(event: Event, status: Status) -> str:
+    """What happened, after who did something about it, where somebody did."""
+    by = {Status.RESOLVED: event.resolved_by, Status.ACKNOWLEDGED: event.acknowledged_by}.get(status)
+    if not by:
+        return event.description
+    said = f"{status.value.capitalize()} by {by}"
+    said += f": {event.note}" if event.note else "."
+    return f"{said}\n\n{event.description}" if event.description else said
 
 
 def facts_of(event: Event) -> EventFacts:

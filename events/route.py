@@ -20,16 +20,20 @@ class Turn(Enum):
 
     OPENED = "opened"
     WORSENED = "worsened"
+    ACKNOWLEDGED = "acknowledged"
     RESOLVED = "resolved"
+
+
+_FOLLOW_UPS = {Turn.ACKNOWLEDGED: Status.ACKNOWLEDGED, Turn.RESOLVED: Status.RESOLVED}
 
 
 def route(turns: Sequence[tuple[Event, Turn]]) -> list[Delivery]:
     """Writes the deliveries that these turns call for, in the caller's transaction; returns them.
 
     A new event goes to whoever subscribes to it, and so does one that has become worse: those who know of it
-    get an update. A resolved one goes to those who were told of it, whatever the subscriptions say by now,
-    for an incident that was opened must be closed. Nobody is told of an event that another one inhibits, and
-    a connector that fails is not told of that.
+    get an update. One that was acknowledged or resolved goes to those who were told of it, whatever the
+    subscriptions say by now, for an incident that was opened must be closed. Nobody is told of an event that
+    another one inhibits, nor of what a silence holds, and a connector that fails is not told of that.
     """
     told = [(event, turn) for event, turn in turns if event.inhibited_by_id is None and not event.muted]
     if not told:
@@ -38,7 +42,7 @@ def route(turns: Sequence[tuple[Event, Turn]]) -> list[Delivery]:
     known = Connector.objects.filter(enabled=True).only("name", "provider", "deliver_brief")
     connectors = {connector.pk: connector for connector in known}
     orders: list[Order] = []
-    openings = [event for event, turn in told if turn is not Turn.RESOLVED]
+    openings = [event for event, turn in told if turn not in _FOLLOW_UPS and not event.held]
     if openings:
         book = rules.current()
         for event in openings:
@@ -48,12 +52,13 @@ def route(turns: Sequence[tuple[Event, Turn]]) -> list[Delivery]:
                 for rule in book.wanting(facts_of(event))
                 if rule.connector_id in connectors and not _is_about(event, rule.connector_id)
             ]
-    orders += _resolutions([event for event, turn in told if turn is Turn.RESOLVED], connectors)
+    for turn, status in _FOLLOW_UPS.items():
+        orders += _follow_ups([event for event, its in told if its is turn], status, connectors)
     return enqueue(orders)
 
 
-def _resolutions(events: Sequence[Event], connectors: dict[int, Connector]) -> list[Order]:
-    """The good news, for each connector through which the bad news went."""
+def _follow_ups(events: Sequence[Event], status: Status, connectors: dict[int, Connector]) -> list[Order]:
+    """What became of it, for each connector through which the bad news went."""
     if not events:
         return []
     by_id = {str(event.pk): event for event in events}
@@ -66,9 +71,9 @@ def _resolutions(events: Sequence[Event], connectors: dict[int, Connector]) -> l
     for connector_id, message_id, origin in sent:
         if connector_id is not None:
             origins.setdefault((connector_id, message_id), origin)
-    quiet = _quiet(set(origins.values()))
+    quiet = _quiet(set(origins.values())) if status is Status.RESOLVED else set()
     return [
-        Order(connectors[connector_id], message_for(by_id[message_id], Status.RESOLVED), origin)
+        Order(connectors[connector_id], message_for(by_id[message_id], status), origin)
         for (connector_id, message_id), origin in origins.items()
         if origin not in quiet
     ]

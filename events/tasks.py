@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from events import cluster_health, connector_health
+from events import cluster_health, connector_health, silences
 
 
 @shared_task(name="events.tasks.report_connectors")
@@ -17,3 +17,9 @@ def report_connectors() -> None:
 def check_clusters() -> None:
     """Has the events on record say which clusters do not work as a whole now."""
     cluster_health.report()
+
+
+@shared_task(name="events.tasks.release_silenced")
+def release_silenced() -> None:
+    """Tells of what silences held back that have ended since."""
+    silences.release()

@@ -7,6 +7,7 @@ from rest_framework.routers import DefaultRouter
 from connectors.api import ProviderViewSet
 from connectors.delivery_api import DeliveryViewSet
 from events.api import ClusterViewSet, EventTypeViewSet, EventViewSet
+from events.silence_api import SilenceViewSet
 from events.subscription_api import ConnectorViewSet, SubscriptionViewSet
 
 router = DefaultRouter()
@@ -14,6 +15,7 @@ router.include_format_suffixes = False  # JSON is all there is
 router.register("connectors", ConnectorViewSet, "connector")
 router.register("subscriptions", SubscriptionViewSet, "subscription")
 router.register("events", EventViewSet, "event")
+router.register("silences", SilenceViewSet, "silence")
 router.register("deliveries", DeliveryViewSet, "delivery")
 router.register("clusters", ClusterViewSet, "cluster")
 router.register("event-types", EventTypeViewSet, "event-type")

@@ -61,6 +61,7 @@ NAVIGATION: list[dict[str, Any]] = [
         "title": "Clusters",
         "items": [
             _item("Events", "notifications", "admin:events_event_changelist", "events.view_event"),
+            _item("Silences", "notifications_off", "admin:events_silence_changelist", "events.view_silence"),
             _item("Clusters", "hub", "admin:events_cluster_changelist", "events.view_cluster"),
         ],
     },

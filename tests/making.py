@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from django.utils import timezone
 
 from connectors.message import Message, Severity, Status
 from connectors.models import Connector, Delivery
 from connectors.setup import split
-from events.models import Cluster, Event, Subscription
+from events.models import Cluster, Event, Silence, Subscription
 
 WHEN = datetime(2025, 1, 15, 10, 30, tzinfo=UTC)
 
@@ -72,3 +74,15 @@ def make_event(**more: Any) -> Event:
 def statuses(connector: Connector) -> list[str]:
     """The states of a connector's deliveries, oldest first."""
     return list(Delivery.objects.filter(connector=connector).order_by("id").values_list("status", flat=True))
+
+
+def make_silence(**more: Any) -> Silence:
+    """A silence of everything, in force since an hour ago and for another."""
+    now = timezone.now()
+    known: dict[str, Any] = {
+        "starts_at": now - timedelta(hours=1),
+        "ends_at": now + timedelta(hours=1),
+        "reason": "The database is upgraded",
+        "created_by": "alice",
+    }
+    return Silence.objects.create(**{**known, **more})

@@ -22,6 +22,7 @@ from connectors import tally
 from connectors.engine import quarantine
 from connectors.engine import rows as rows_of_batch
 from connectors.errors import Reason
+from connectors.message import Status
 from connectors.models import UNSETTLED, Attempt, Delivery, DeliveryStatus, Outcome
 from connectors.transport.drive import capacity
 
@@ -30,6 +31,8 @@ BATCH = capacity()
 # Longer than any conversation: each of its requests has a total time-out, and `drive` bounds the whole.
 LEASE = timedelta(seconds=settings.LEASE_SECONDS)
 
+
+_VERBS = {Status.RESOLVED.value: "resolves", Status.ACKNOWLEDGED.value: "acknowledges"}
 
 SETTLED = tuple(status for status in DeliveryStatus if status not in UNSETTLED)
 
@@ -106,19 +109,24 @@ def close_lost(rows: Sequence[Delivery], now: datetime) -> None:
 
 
 def _without_needless(rows: list[Delivery], now: datetime) -> list[Delivery]:
-    """Cancels the resolves of what their receiver never heard of; returns the others."""
-    resolves = [row for row in rows if row.is_resolve]
-    if not resolves:
+    """Cancels what follows up what its receiver never heard of; returns the others."""
+    follow_ups = [row for row in rows if row.is_follow_up]
+    if not follow_ups:
         return rows
     told = set(
         Delivery.objects.filter(
-            message_id__in={row.message_id for row in resolves}, status=DeliveryStatus.DELIVERED
+            message_id__in={row.message_id for row in follow_ups}, status=DeliveryStatus.DELIVERED
         ).values_list("connector_id", "message_id")
     )
-    needless = {row.pk for row in resolves if (row.connector_id, row.message_id) not in told}
-    Delivery.objects.filter(pk__in=needless).update(
-        status=DeliveryStatus.CANCELLED, note="What it resolves never arrived.", settled_at=now
-    )
+    needless: dict[uuid.UUID, str] = {
+        row.pk: f"What it {_VERBS[row.message['status']]} never arrived."
+        for row in follow_ups
+        if (row.connector_id, row.message_id) not in told
+    }
+    for note in set(needless.values()):
+        Delivery.objects.filter(pk__in=[pk for pk, its in needless.items() if its == note]).update(
+            status=DeliveryStatus.CANCELLED, note=note, settled_at=now
+        )
     tally.add_cancelled(row.provider for row in rows if row.pk in needless)
     return [row for row in rows if row.pk not in needless]
 

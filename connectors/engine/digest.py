@@ -22,7 +22,7 @@ from django.utils import timezone
 from connectors import registry, tally
 from connectors.engine import digest_message
 from connectors.ids import uuid7
-from connectors.message import Message, Status
+from connectors.message import FOLLOW_UPS, Message
 from connectors.models import Connector, Delivery, DeliveryStatus
 
 ORIGIN = "digest"
@@ -98,7 +98,7 @@ def _alone(connector: Connector, messages: Sequence[Message]) -> set[str]:
     """The ids of what must not be put into a digest.
 
     What was told by a message that left a reference is changed there, or that message would go on saying what
-    is no longer so. The end of what was never told is left to the claim, which cancels it.
+    is no longer so. What became of what was never told is left to the claim, which cancels it.
     """
     told: dict[str, bool] = {}
     arrived = Delivery.objects.filter(
@@ -110,7 +110,7 @@ def _alone(connector: Connector, messages: Sequence[Message]) -> set[str]:
         told[message_id] = told.get(message_id, False) or bool(remote)
     referred = {message_id for message_id, has_reference in told.items() if has_reference}
     return referred | {
-        message.id for message in messages if message.status is Status.RESOLVED and message.id not in told
+        message.id for message in messages if message.status in FOLLOW_UPS and message.id not in told
     }
 
 

@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from connectors.engine.claim import BATCH, LEASE, cancel_orphans, claim, due
-from connectors.message import Severity
+from connectors.message import Message, Severity
 from connectors.models import Attempt, Connector, Delivery
 from connectors.outbox import Order, enqueue
 from tests.making import make_connector, make_message, make_resolve, statuses
@@ -147,3 +147,28 @@ def test_many_senders_at_once_never_claim_the_same_delivery() -> None:
         thread.join(60)
 
     assert sorted(taken, key=int) == [str(n) for n in range(120)]
+
+
+def test_what_follows_up_what_never_arrived_is_not_sent() -> None:
+    connector = make_connector()
+    queue(connector, "a")
+    take()
+    Delivery.objects.update(status="failed", attempt_count=9)
+    opening = make_message(id="a", key="a")
+    acknowledged = Message.from_json({**opening.to_json(), "status": "acknowledged"})
+    enqueue([Order(connector, acknowledged, "test")])
+
+    assert take() == []
+    assert Delivery.objects.get(status="cancelled").note == "What it acknowledges never arrived."
+
+
+def test_an_acknowledgement_leaves_after_what_it_acknowledges() -> None:
+    connector = make_connector()
+    opening = make_message(id="a", key="a")
+    acknowledged = Message.from_json({**opening.to_json(), "status": "acknowledged"})
+    enqueue([Order(connector, opening, "test"), Order(connector, acknowledged, "test")])
+
+    assert take() == ["a"]
+    assert take() == []
+    Delivery.objects.filter(status="sending").update(status="delivered", lease_until=None)
+    assert [delivery.said().status for delivery in claim(due(timezone.now())).deliveries] == ["acknowledged"]

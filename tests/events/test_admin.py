@@ -88,10 +88,11 @@ def test_an_event_shows_its_details_recommendations_and_deliveries(admin_client:
     delivery = delivery_for(Order(make_connector(), make_message(id=str(event.pk)), "subscription:1"))
     delivery.save(force_insert=True)
     html = admin_client.get(page("event_change", event.pk)).text
-    assert "<dt>restart_count</dt><dd>5</dd>" in html
+    assert "<dt>restart count</dt><dd>5</dd>" in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
     assert "<script>alert(1)" not in html
-    assert "<li>Look<pre>kubectl logs my-app-123</pre></li><li>Wait</li>" in html
+    assert 'id="command-1">kubectl logs my-app-123</pre>' in html
+    assert "<li>Wait</li>" in html
     assert reverse("admin:connectors_delivery_change", args=(delivery.pk,)) in html
 
 
@@ -183,7 +184,7 @@ def test_the_admin_is_called_kubegraf_and_has_no_page_of_tokens(admin_client: Cl
 
 
 @pytest.mark.parametrize(
-    ("name", "queries"), [("event_changelist", 5), ("subscription_changelist", 6), ("cluster_changelist", 6)]
+    ("name", "queries"), [("event_changelist", 6), ("subscription_changelist", 6), ("cluster_changelist", 6)]
 )
 def test_a_list_takes_as_many_queries_for_one_as_for_twenty(
     admin_client: Client, name: str, queries: int, django_assert_num_queries: Any
