@@ -1,0 +1,20 @@
+"""Addresses of the console's lists, filtered: every figure leads to what it counts."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from django.urls import reverse
+
+from connectors.message import Severity
+from events.models import EventStatus
+
+
+def open_events(*, cluster_id: int | None = None, severity: str = "") -> str:
+    """The list of what is open now: of a cluster, of a severity, or all."""
+    query = {"status__exact": EventStatus.FIRING.value}
+    if severity:
+        query["severity__exact"] = Severity(severity).value
+    if cluster_id is not None:
+        query["cluster__id__exact"] = str(cluster_id)
+    return f"{reverse('admin:events_event_changelist')}?{urlencode(query)}"
