@@ -1,52 +1,49 @@
-"""Moments and spans as pages tell them: in words, and exact for whoever points at them."""
+"""Times for people: how far away, with the exact time at hand."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-_STEPS = (
-    (timedelta(days=1), "day"),
-    (timedelta(hours=1), "hour"),
-    (timedelta(minutes=1), "minute"),
-    (timedelta(seconds=1), "second"),
-)
+from connectors import text
+from connectors.message import iso
+
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+_NEAR = 5
+"""Seconds either way that are now."""
+_FAR = 30 * _DAY
+"""Seconds beyond which a date says more."""
 
 
-def span(length: timedelta) -> str:
-    """A length in the largest unit that it fills: `3 hours`; at least one second."""
-    for step, name in _STEPS:
-        number = length // step
-        if number > 0:
-            return f"{number} {name}{'' if number == 1 else 's'}"
-    return "1 second"
+def in_words(moment: datetime, now: datetime) -> str:
+    """How far away it is: `in 4 min`, `3 h ago`, `now`; the date where that is more than a month."""
+    seconds = (moment - now).total_seconds()
+    away = abs(seconds)
+    if away < _NEAR:
+        return "now"
+    if away >= _FAR:
+        return f"{moment.day} {moment:%b %Y}"
+    return f"in {span(away)}" if seconds > 0 else f"{span(away)} ago"
 
 
-def relative(moment: datetime, now: datetime | None = None) -> str:
-    """When it is, seen from now: `3 hours ago`, `in 5 minutes`, `just now`."""
-    away = moment - (now or timezone.now())
-    if abs(away) < timedelta(seconds=2):
-        return "just now"
-    return f"in {span(away)}" if away > timedelta(0) else f"{span(-away)} ago"
+def span(seconds: float) -> str:
+    """So long, in the largest unit of which there is a whole one: `40 s`, `4 min`, `3 h`, `2 d`."""
+    for unit, name in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
+        if seconds >= unit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds:.0f} s"
 
 
-def ago(moment: datetime | None, now: datetime | None = None, *, never: str = "–") -> SafeString | str:
-    """The same as markup, with the exact time to be pointed at and read by machines."""
-    if moment is None:
-        return never
+def shown(moment: datetime, now: datetime | None = None) -> SafeString:
+    """The same as HTML, with the exact time when it is pointed at."""
+    return labelled(in_words(moment, now or timezone.now()), moment)
+
+
+def labelled(words: str, moment: datetime) -> SafeString:
+    """Words that stand for a moment, with the exact time when they are pointed at."""
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        moment.isoformat(timespec="seconds"),
-        f"{moment:%Y-%m-%d %H:%M:%S} UTC",
-        relative(moment, now),
+        '<time class="kg-time" datetime="{}" title="{}">{}</time>', iso(moment), text.moment(moment), words
     )
-
-
-def seconds(length: float | None, *, none: str = "–") -> str:
-    """Seconds as people say them: `340 ms`, `2.5 s`."""
-    if length is None:
-        return none
-    return f"{length * 1000:.0f} ms" if length < 1 else f"{length:.1f} s"

@@ -10,7 +10,6 @@ from django.db.models import Count, Min
 
 from connectors import tally
 from connectors.models import UNSETTLED, Connector, Delivery, Outcome
-from connectors.moments import seconds
 
 ARRIVED = (Outcome.DELIVERED, Outcome.ACCEPTED)
 
@@ -43,8 +42,8 @@ class Vitals:
         if self.attempts and self.latency_p50 is not None and self.latency_p95 is not None:
             sentences = [
                 f"{self.arrived:,} of {self.attempts:,} attempts in the last 24 hours arrived;"
-                f" half of them took up to {seconds(self.latency_p50)},"
-                f" 95 of 100 up to {seconds(self.latency_p95)}."
+                f" half of them took up to {took(self.latency_p50)},"
+                f" 95 of 100 up to {took(self.latency_p95)}."
             ]
         if self.waiting and self.oldest_waiting_at is not None:
             since = self.oldest_waiting_at.strftime("%Y-%m-%d %H:%M UTC")
@@ -86,3 +85,8 @@ def _vitals(counts: Iterable[tally.Count], waiting: int, oldest: datetime | None
 
 def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 4)
+
+
+def took(seconds: float) -> str:
+    """How long something took, as people say it: `340 ms`, `2.5 s`."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

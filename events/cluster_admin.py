@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -17,9 +18,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
+from connectors import moments
 from connectors.console import ConsolePage, badge
 from connectors.message import Severity
-from connectors.moments import ago, seconds
+from connectors.vitals import took
 from events import links
 from events.cluster.checkup import Checkup
 from events.cluster.local import contexts, in_a_cluster
@@ -83,7 +85,7 @@ class ClusterAdmin(ConsolePage[Cluster]):
     @admin.display(description="lag", ordering="lag_seconds")
     def lag_shown(self, cluster: Cluster) -> str:
         """How long the last changes waited."""
-        return seconds(cluster.lag_seconds)
+        return _took(cluster)
 
     @admin.display(description="nodes", ordering="nodes_known")
     def nodes_shown(self, cluster: Cluster) -> str:
@@ -103,7 +105,7 @@ class ClusterAdmin(ConsolePage[Cluster]):
     @admin.display(description="last change", ordering="last_change_at")
     def changed_shown(self, cluster: Cluster) -> SafeString | str:
         """When something in it was last seen to change."""
-        return ago(cluster.last_change_at)
+        return _when(cluster.last_change_at, "–")
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """The list, with the open events of the clusters on this page, in one query more."""
@@ -131,8 +133,9 @@ class ClusterAdmin(ConsolePage[Cluster]):
         summary = WAYS[chosen][2]
         fields = ("access", *FIELDS[chosen])
         return [
-            (None, {"fields": ("name", "enabled", "namespaces")}),
+            (None, {"fields": ("name", "enabled")}),
             (f"How it is reached: {Access(chosen).label}", {"fields": fields, "description": summary}),
+            ("What is watched", {"fields": ("namespaces",)}),
         ]
 
     def get_form(
@@ -198,10 +201,11 @@ class ClusterAdmin(ConsolePage[Cluster]):
         context: dict[str, Any] = {
             "badge": badge(stands.word, tone=stands.tone),
             "words": stands.words,
-            "connected": ago(cluster.connected_since, now, never="not connected"),
-            "changed": ago(cluster.last_change_at, now, never="nothing yet"),
-            "heard": ago(cluster.heartbeat_at, now, never="never"),
-            "lag": seconds(cluster.lag_seconds),
+            "connected": _when(cluster.connected_since, "not connected"),
+            "changed": _when(cluster.last_change_at, "nothing yet"),
+            "heard": _when(cluster.heartbeat_at, "never"),
+            "lag": _took(cluster),
+            "objects": f"{cluster.objects_known:,}",
             "watcher": lease.holder if lease else "",
             "problems": problems(cluster),
         }
@@ -260,6 +264,17 @@ class ClusterAdmin(ConsolePage[Cluster]):
     def _page(self, request: HttpRequest, template: str, title: str, **more: Any) -> HttpResponse:
         context = {**self.admin_site.each_context(request), "title": title, "opts": self.opts, "ways": ways()}
         return TemplateResponse(request, template, {**context, **more})
+
+
+def _when(moment: datetime | None, never: str) -> SafeString | str:
+    return moments.shown(moment) if moment else never
+
+
+def _took(cluster: Cluster) -> str:
+    # Without a place to break the line.
+    return (
+        "–" if cluster.lag_seconds is None else took(cluster.lag_seconds).replace(" ", "\N{NO-BREAK SPACE}")
+    )
 
 
 def ways() -> list[dict[str, Any]]:

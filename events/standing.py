@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from connectors.moments import span
+from connectors import moments
 from events.cluster_health import MISSED_BEATS
 from events.models import Cluster, WatchState
 
@@ -48,7 +48,8 @@ def standing(cluster: Cluster, now: datetime | None = None) -> Standing:
         waiting = now - cluster.created_at <= MISSED_BEATS
         return Standing("not watched yet", words, "info" if waiting else "bad", amiss=not waiting)
     if now - heard > MISSED_BEATS:
-        words = f"Its watcher has not been heard of for {span(now - heard)}. Does one run?"
+        silence = moments.span((now - heard).total_seconds())
+        words = f"Its watcher has not been heard of for {silence}. Does one run?"
         if state == WatchState.UNREACHABLE and cluster.state_message:
             words += f" The last it said: {cluster.state_message}"
         return Standing("not watched", words, "worst", amiss=True)
