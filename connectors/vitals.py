@@ -62,10 +62,11 @@ def vitals_of(connectors: Iterable[Connector]) -> dict[int, Vitals]:
         .annotate(Count("pk"), Min("created_at"))
     )
     waiting = {connector_id: (number, oldest) for connector_id, number, oldest in queues}
-    return {pk: _vitals(counted.get(pk, []), *waiting.get(pk, (0, None))) for pk in ids}
+    return {pk: vitals(counted.get(pk, []), *waiting.get(pk, (0, None))) for pk in ids}
 
 
-def _vitals(counts: Iterable[tally.Count], waiting: int, oldest: datetime | None) -> Vitals:
+def vitals(counts: Iterable[tally.Count], waiting: int = 0, oldest: datetime | None = None) -> Vitals:
+    """The numbers made of counted attempts, and of what waits."""
     attempts = arrived = 0
     steps: list[tuple[int, int]] = []
     for count in counts:
