@@ -27,7 +27,7 @@ class Hour:
 def hours_of(connector: Connector) -> list[Hour]:
     """The last day's hours, oldest first, in one query."""
     found = []
-    for start, outcomes in tally.by_hour(connector.pk).items():
+    for start, outcomes in tally.hours_of(connector.pk).items():
         arrived = sum(outcomes.get(outcome, 0) for outcome in ARRIVED)
         found.append(Hour(start, arrived, sum(outcomes.values()) - arrived))
     return found

@@ -2,7 +2,8 @@
 
 Nothing is counted by looking through the record, which is long and is pruned. Whoever writes something that
 counts adds its tally in the same transaction, so that count and record cannot differ, and none of the counts
-ever falls. Kept are the totals, by labels, and the last day of each connector, by the hour.
+ever falls. Kept are the totals, by labels, and by the hour the last day of each connector and the last eight
+days of what is counted for no connector alone.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ STEPS: tuple[float, ...] = (
 """Seconds. What took up to STEPS[n], but longer than the step before, has step n; the last one is open."""
 
 DAY = timedelta(hours=24)
+KEPT = timedelta(days=8)
+"""How long the hours are kept of what is counted for no connector alone: a week, and the day it began on."""
 # Rows merged in one transaction, which takes a few tens of milliseconds.
 MERGED_AT_ONCE = 2_000
 
@@ -45,6 +48,15 @@ class Count:
     step: int | None
     amount: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """So many with these labels in the hour that began then."""
+
+    began: datetime
+    labels: tuple[str, ...]
+    amount: int
 
 
 @dataclass(slots=True)
@@ -118,7 +130,7 @@ def of_last_day(connector_ids: Iterable[int]) -> dict[int, list[Count]]:
     return found
 
 
-def by_hour(connector_id: int) -> dict[datetime, dict[str, int]]:
+def hours_of(connector_id: int) -> dict[datetime, dict[str, int]]:
     """A connector's attempts in each hour since the one that began a day ago, by outcome.
 
     Every hour is there, oldest first; the last is the one that it is now.
@@ -130,6 +142,28 @@ def by_hour(connector_id: int) -> dict[datetime, dict[str, int]]:
         outcome = json.loads(labels)[1]
         if hour in found:  # an hour that begins while this is read is left for the next time
             found[hour][outcome] = found[hour].get(outcome, 0) + amount
+    return found
+
+
+def of_last_day_together() -> list[Count]:
+    """All connectors' attempts since the hour that began a day ago, those of deleted ones too."""
+    since = _hour(timezone.now() - DAY)
+    rows = Tally.objects.filter(connector_id__isnull=False, hour__gte=since, name=ATTEMPTS)
+    grouped = rows.order_by().values_list("labels", "step").annotate(Sum("amount"), Sum("seconds"))
+    return [Count(tuple(json.loads(labels)), *rest) for labels, *rest in grouped]
+
+
+def by_hour(names: Iterable[str], since: datetime) -> dict[str, list[Hour]]:
+    """What was counted for no connector alone, by name, in each hour since the one in which `since` lies.
+
+    At most KEPT ago; an hour in which there was nothing is left out.
+    """
+    found: dict[str, list[Hour]] = defaultdict(list)
+    rows = Tally.objects.filter(connector_id=None, hour__gte=_hour(since), name__in=list(names))
+    grouped = rows.order_by().values_list("name", "hour", "labels").annotate(Sum("amount"))
+    for name, hour, labels, amount in grouped:
+        if hour is not None:
+            found[name].append(Hour(hour, tuple(json.loads(labels)), amount))
     return found
 
 
@@ -165,8 +199,10 @@ def merge() -> int:
 
 
 def forget_hours() -> int:
-    """Deletes the hours that are no longer part of the last day; returns how many rows."""
-    past = Tally.objects.filter(fresh=False, hour__lt=_hour(timezone.now() - DAY))
+    """Deletes the hours that are kept no longer; returns how many rows."""
+    now = timezone.now()
+    of_a_connector = Q(connector_id__isnull=False, hour__lt=_hour(now - DAY))
+    past = Tally.objects.filter(of_a_connector | Q(hour__lt=_hour(now - KEPT)), fresh=False)
     deleted, _ = past.delete()
     return deleted
 
@@ -218,10 +254,10 @@ def _merge_some() -> int:
         fresh = list(locked.filter(fresh=True).order_by("pk")[:MERGED_AT_ONCE])
         if not fresh:
             return 0
-        hourly = [row for row in fresh if row.connector_id is not None]
-        same_hours = Q(
-            connector_id__in={row.connector_id for row in hourly}, hour__in={row.hour for row in hourly}
+        of_connectors = Q(
+            connector_id__in={row.connector_id for row in fresh if row.connector_id is not None}
         )
+        same_hours = (of_connectors | Q(connector_id=None)) & Q(hour__in={row.hour for row in fresh})
         merged = list(locked.filter(Q(hour=None) | same_hours, fresh=False))
         sums: dict[_Key, _Sum] = defaultdict(_Sum)
         for row in (*fresh, *merged):
@@ -249,5 +285,5 @@ def _keys(row: Tally) -> Iterator[_Key]:
     """The sums that a row is part of."""
     if row.fresh or row.hour is None:
         yield _Key(row.name, row.labels, row.step)
-    if row.hour is not None and row.connector_id is not None:
+    if row.hour is not None:
         yield _Key(row.name, row.labels, row.step, row.connector_id, row.hour)

@@ -42,8 +42,8 @@ class Vitals:
         if self.attempts and self.latency_p50 is not None and self.latency_p95 is not None:
             sentences = [
                 f"{self.arrived:,} of {self.attempts:,} attempts in the last 24 hours arrived;"
-                f" half of them took up to {_seconds(self.latency_p50)},"
-                f" 95 of 100 up to {_seconds(self.latency_p95)}."
+                f" half of them took up to {took(self.latency_p50)},"
+                f" 95 of 100 up to {took(self.latency_p95)}."
             ]
         if self.waiting and self.oldest_waiting_at is not None:
             since = self.oldest_waiting_at.strftime("%Y-%m-%d %H:%M UTC")
@@ -62,10 +62,11 @@ def vitals_of(connectors: Iterable[Connector]) -> dict[int, Vitals]:
         .annotate(Count("pk"), Min("created_at"))
     )
     waiting = {connector_id: (number, oldest) for connector_id, number, oldest in queues}
-    return {pk: _vitals(counted.get(pk, []), *waiting.get(pk, (0, None))) for pk in ids}
+    return {pk: vitals(counted.get(pk, []), *waiting.get(pk, (0, None))) for pk in ids}
 
 
-def _vitals(counts: Iterable[tally.Count], waiting: int, oldest: datetime | None) -> Vitals:
+def vitals(counts: Iterable[tally.Count], waiting: int = 0, oldest: datetime | None = None) -> Vitals:
+    """The numbers made of counted attempts, and of what waits."""
     attempts = arrived = 0
     steps: list[tuple[int, int]] = []
     for count in counts:
@@ -87,5 +88,6 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 4)
 
 
-def _seconds(seconds: float) -> str:
+def took(seconds: float) -> str:
+    """How long something took, as people say it: `340 ms`, `2.5 s`."""
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

@@ -1,20 +1,18 @@
-"""Clusters and subscriptions in the admin; connectors get their subscriptions beside them."""
+"""Subscriptions in the admin, beside their connectors and in one list."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.http import HttpRequest
 
-from connectors.console import ConsolePage, RowsBeside, badge
+from connectors.console import ConsolePage, RowsBeside
 from connectors.models import Connector
-from events import delivery_admin, event_admin, silence_admin  # noqa: F401 - importing them registers them
+from events import cluster_admin, delivery_admin, event_admin, silence_admin  # noqa: F401 - importing them registers them
 from events.connector_files import ConnectorFiles
-from events.forms import ClusterForm, SubscriptionForm
-from events.models import Cluster, Subscription
+from events.forms import SubscriptionForm
+from events.models import Subscription
 
 
 class SubscriptionInline(RowsBeside[Subscription, Connector]):
@@ -75,82 +73,3 @@ class SubscriptionAdmin(ConsolePage[Subscription]):
     def conditions_shown(self, subscription: Subscription) -> str:
         """Each condition as key=value."""
         return ", ".join(f"{name}={value}" for name, value in subscription.conditions.items())
-
-
-STATE_FIELDS = (
-    "state_words",
-    "problems_shown",
-    "connected_since",
-    "last_change_at",
-    "heartbeat_at",
-    "lag_shown",
-    "objects_known",
-    "nodes_shown",
-    "stream_restarts",
-)
-
-
-@admin.register(Cluster)
-class ClusterAdmin(ConsolePage[Cluster]):
-    """What is watched, and how that goes."""
-
-    form = ClusterForm
-    list_display = ("name", "enabled", "access", "state_shown", "state_message", "last_change_at")
-    list_filter = ("enabled", "state")
-    search_fields = ("name",)
-    readonly_fields = STATE_FIELDS
-    fieldsets = (
-        (None, {"fields": ("name", "enabled", "namespaces")}),
-        ("Access", {"fields": ("access", "context", "kubeconfig_text", "kubeconfig_file")}),
-        ("How it goes", {"fields": STATE_FIELDS}),
-    )
-
-    @admin.display(description="state", ordering="state")
-    def state_shown(self, cluster: Cluster) -> SafeString:
-        """How the watch goes, in a word."""
-        return badge(cluster.state)
-
-    @admin.display(description="state")
-    def state_words(self, cluster: Cluster) -> str:
-        """The state, and what there is to say of it."""
-        words = str(cluster.get_state_display())
-        return f"{words}: {cluster.state_message}" if cluster.state_message else words
-
-    @admin.display(description="lag")
-    def lag_shown(self, cluster: Cluster) -> str:
-        """The lag, in milliseconds where it is short."""
-        lag = cluster.lag_seconds
-        if lag is None:
-            return "-"
-        return f"{lag * 1000:.0f} ms" if lag < 1 else f"{lag:.1f} s"
-
-    @admin.display(description="nodes")
-    def nodes_shown(self, cluster: Cluster) -> str:
-        """How many there are, and how many of them do not work."""
-        return f"{cluster.nodes_known}, of which {cluster.nodes_not_ready} not ready"
-
-    @admin.display(description="not watched")
-    def problems_shown(self, cluster: Cluster) -> SafeString | str:
-        """What cannot be watched, and why."""
-        if not cluster.problems:
-            return "Nothing is missing."
-        return format_html("<ul>{}</ul>", format_html_join("", "<li>{}: {}</li>", cluster.problems.items()))
-
-    def get_fieldsets(self, request: HttpRequest, obj: Cluster | None = None) -> Any:
-        """Whoever may only look is not shown where a kubeconfig goes."""
-        own, (title, options), state = self.fieldsets
-        if obj and not self.has_change_permission(request, obj):
-            return [own, (title, {"fields": ("access", "context")}), state]
-        return [own, (title, options), state] if obj else [own, (title, options)]
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """Says so plainly when nothing is watched."""
-        if self.has_view_permission(request) and not Cluster.objects.exists():
-            words = (
-                "No cluster is watched. Add one here: the current context of the server's kubeconfig, the"
-                " service account the server runs under, or a kubeconfig of its own."
-            )
-            self.message_user(request, words, messages.WARNING)
-        return super().changelist_view(request, extra_context)

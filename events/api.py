@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from connectors.message import JSONDict, Severity, Status
 from connectors.rest import Api, StrictModelSerializer, StrictSerializer, Word
 from events import access, catalog, external
+from events.cluster_check_api import ClusterChecks
 from events.handling_api import Handling
 from events.models import SEVERITIES, Cluster, Event, EventStatus
 
@@ -165,7 +166,7 @@ class ClusterFilters(filters.FilterSet):
     enabled = filters.BooleanFilter()
 
 
-class ClusterViewSet(viewsets.ModelViewSet[Any], Api):
+class ClusterViewSet(ClusterChecks, viewsets.ModelViewSet[Any], Api):
     """Clusters to watch."""
 
     queryset = Cluster.objects.all()

@@ -9,6 +9,7 @@ from connectors.delivery_api import DeliveryViewSet
 from events.api import ClusterViewSet, EventTypeViewSet, EventViewSet
 from events.silence_api import SilenceViewSet
 from events.subscription_api import ConnectorViewSet, SubscriptionViewSet
+from kubegraf.overview_api import OverviewViewSet
 
 router = DefaultRouter()
 router.include_format_suffixes = False  # JSON is all there is
@@ -20,3 +21,4 @@ router.register("deliveries", DeliveryViewSet, "delivery")
 router.register("clusters", ClusterViewSet, "cluster")
 router.register("event-types", EventTypeViewSet, "event-type")
 router.register("providers", ProviderViewSet, "provider")
+router.register("overview", OverviewViewSet, "overview")

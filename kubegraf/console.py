@@ -107,6 +107,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "KubeGraf",
     "SITE_SUBHEADER": "Kubernetes events, delivered",
     "SITE_URL": None,
+    "DASHBOARD_CALLBACK": "kubegraf.dashboard.callback",
     "SITE_ICON": _icon,
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _icon}],
     "SHOW_VIEW_ON_SITE": False,

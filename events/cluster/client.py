@@ -76,9 +76,9 @@ class Client:
         address = urlsplit(configuration.host)
         self.server = f"{address.scheme}://{address.netloc.rpartition('@')[2]}"
 
-    def version(self) -> str:
-        """The server's version, such as `v1.36.2`."""
-        body = self._read("/version", {})
+    def version(self, timeout: float = READ_TIMEOUT) -> str:
+        """The server's version, such as `v1.36.2`; given up when nothing comes for `timeout` seconds."""
+        body = self._read("/version", {}, timeout=timeout)
         try:
             return str(msgspec.json.decode(body)["gitVersion"])
         except (msgspec.DecodeError, KeyError, TypeError) as error:

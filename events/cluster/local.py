@@ -1,14 +1,44 @@
-"""The cluster that this machine can reach without being told: registered on the first start."""
+"""The clusters that this machine can reach without being told; one is registered on the first start."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 from events.cluster import kubeconfig
 from events.cluster.configuration import SERVICE_HOST, local_paths
 from events.models import Access, Cluster
 
 IN_CLUSTER = "in-cluster"
+
+
+@dataclass(frozen=True, slots=True)
+class Contexts:
+    """The contexts of the server's kubeconfig, or (`problem`) why they are not known."""
+
+    names: tuple[str, ...] = ()
+    current: str = ""
+    where: str = ""
+    problem: str = ""
+
+
+def contexts() -> Contexts:
+    """Those that there are now, as this process can read them."""
+    paths = [path for path in local_paths() if path.exists()]
+    if not paths:
+        where = " or ".join(map(str, local_paths()))
+        return Contexts(problem=f"There is no kubeconfig here: {where} does not exist.")
+    try:
+        known = kubeconfig.read(paths)
+    except kubeconfig.KubeconfigError as error:
+        return Contexts(problem=str(error))
+    current = known.current if known.current in known.contexts else ""
+    return Contexts(tuple(sorted(known.contexts)), current, ", ".join(map(str, paths)))
+
+
+def in_a_cluster() -> bool:
+    """Whether this process runs in a pod of a cluster."""
+    return bool(os.environ.get(SERVICE_HOST))
 
 
 def register_local_cluster() -> str:
@@ -28,7 +58,7 @@ def register_local_cluster() -> str:
         # Stored by name, so that the watch stays with it when the current context becomes another.
         Cluster.objects.create(name=chosen.context[:120], access=Access.CONTEXT, context=chosen.context)
         return f"Registered the cluster “{chosen.context}”, the current context of {paths[0]}."
-    if os.environ.get(SERVICE_HOST):
+    if in_a_cluster():
         Cluster.objects.create(name=IN_CLUSTER, access=Access.IN_CLUSTER)
         return "Registered the cluster KubeGraf runs in, as “in-cluster”."
     where = " or ".join(map(str, local_paths()))

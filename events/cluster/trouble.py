@@ -6,7 +6,6 @@ No text here quotes a header, a body that is not the API's own Status, or a cred
 from __future__ import annotations
 
 import re
-import shlex
 import socket
 import ssl
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from typing import TypeVar
 import msgspec
 from urllib3 import exceptions
 
+from events.cluster.grant import grant, qualified
 from events.cluster.objects import Resource
 
 E = TypeVar("E", bound=BaseException)
@@ -117,25 +117,14 @@ def missing_right(resource: Resource, namespace: str, message: str, verbs: str =
     """Which right is missing and the commands that grant it, from what the API server said about it."""
     match = _USER.search(message)
     user = match.group(1) if match else ""
-    plural = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
-    role, within = ("role", f" -n {namespace}") if namespace else ("clusterrole", "")
-    name = f"kubegraf-{resource.plural.replace('/', '-')}"
     # A part of an object, such as its log, can be read and nothing else.
     verbs = verbs or ("get" if "/" in resource.plural else "get,list,watch")
     *first, last = verbs.split(",")
     words = f"{', '.join(first)} and {last}" if first else last
-    if user.startswith("system:serviceaccount:"):
-        account = shlex.quote(user.removeprefix("system:serviceaccount:"))
-        subject = f"--serviceaccount={account}"
-    else:
-        subject = f"--user={shlex.quote(user)}" if user else "--serviceaccount=NAMESPACE:NAME"
     who = f"{user} has" if user else "The account has"
     where = f" in the namespace {namespace}" if namespace else ""
-    return (
-        f"{who} no right to {words} {plural}{where}. To grant it:"
-        f" kubectl create {role} {name} --verb={verbs} --resource={plural}{within}"
-        f" && kubectl create {role}binding {name} --{role}={name} {subject}{within}"
-    )
+    commands = " && ".join(grant(resource, verbs, user, namespace))
+    return f"{who} no right to {words} {qualified(resource)}{where}. To grant it: {commands}"
 
 
 def from_exception(error: Exception, *, server: str, waited: float = 0.0) -> ClusterError:

@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
@@ -98,8 +100,26 @@ class Watched:
             self.wrong.append(f"request to {request.url}")
 
 
+_content_types: dict[tuple[str, str], int] = {}
+
+
 @pytest.fixture
-def open_browser(chromium: Browser, web: Web, transactional_db: None) -> Iterator[Callable[..., Page]]:
+def same_content_types(transactional_db: None) -> None:
+    """Content types have the ids that they had in the first test.
+
+    Every process keeps them in memory, the web process too, and emptying the database gives them new ones.
+    """
+    with transaction.atomic():
+        for content_type in ContentType.objects.all():
+            first = _content_types.setdefault(content_type.natural_key(), content_type.pk)
+            if first != content_type.pk:
+                ContentType.objects.filter(pk=content_type.pk).update(id=first)
+                Permission.objects.filter(content_type=content_type.pk).update(content_type=first)
+    ContentType.objects.clear_cache()
+
+
+@pytest.fixture
+def open_browser(chromium: Browser, web: Web, same_content_types: None) -> Iterator[Callable[..., Page]]:
     """Opens a page in a browser of its own: `open_browser(color_scheme="dark", viewport=…)`.
 
     The test fails if any page logs an error or asks another host for something.

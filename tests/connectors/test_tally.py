@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from connectors import outbox, tally
@@ -48,7 +49,13 @@ def everything() -> Any:
     """All that can be read, in one order."""
     totals = {name: sorted(counts, key=repr) for name, counts in tally.totals().items()}
     days = tally.of_last_day(Connector.objects.values_list("pk", flat=True))
-    return totals, {pk: sorted(counts, key=repr) for pk, counts in days.items()}
+    hours = tally.by_hour([tally.DELIVERIES, "things"], timezone.now() - tally.KEPT)
+    return (
+        totals,
+        {pk: sorted(counts, key=repr) for pk, counts in days.items()},
+        {name: sorted(counts, key=repr) for name, counts in hours.items()},
+        sorted(tally.of_last_day_together(), key=repr),
+    )
 
 
 # --- What adds to them ----------------------------------------------------------------------------------
@@ -145,6 +152,8 @@ def test_merging_changes_no_sum_however_it_is_cut(monkeypatch: pytest.MonkeyPatc
         # Sums of halves are exact, in whatever order.
         took = chance.choice([0.5, 1.5, 64.0])
         tally.add_attempts([ended(chance.choice(connectors), took, outcome)])
+        tally.add("things", [(chance.choice("abc"), "same")])
+    Tally.objects.filter(pk__in=Tally.objects.order_by("pk")[:20]).update(hour=F("hour") - timedelta(hours=3))
     for _ in range(3):
         before = everything()
         tally.merge()
@@ -172,6 +181,7 @@ def test_a_total_outlives_its_hours() -> None:
 
     assert tally.forget_hours() == 1
     assert tally.of_last_day([connector.pk]) == {}
+    assert tally.of_last_day_together() == []
     assert amounts(tally.ATTEMPTS) == {("webhook", "delivered", ""): 1}
 
 
@@ -181,6 +191,39 @@ def test_what_is_older_than_a_day_is_not_of_the_last_day() -> None:
     Tally.objects.update(hour=timezone.now() - timedelta(hours=26))
 
     assert tally.of_last_day([connector.pk]) == {}
+
+
+def test_what_is_no_connectors_is_kept_by_the_hour_for_eight_days() -> None:
+    now = timezone.now().replace(minute=30, second=0, microsecond=0)
+    for hours in (1, 1, 180, 200):
+        tally.add("things", [("one",)])
+        Tally.objects.filter(fresh=True).update(hour=now.replace(minute=0) - timedelta(hours=hours))
+        tally.merge()
+
+    def counted() -> dict[int, int]:
+        found = tally.by_hour(["things"], now - timedelta(days=30))["things"]
+        return {round((now - hour.began) / timedelta(hours=1) - 0.5): hour.amount for hour in found}
+
+    assert counted() == {1: 2, 180: 1, 200: 1}
+    assert tally.forget_hours() == 1
+    assert counted() == {1: 2, 180: 1}
+    assert amounts("things") == {("one",): 4}
+
+
+def test_hours_are_read_by_name_and_since_the_hour_asked_for() -> None:
+    tally.add("things", [("one",), ("one",), ("two",)])
+    tally.add("others", [("one",)])
+    now = timezone.now()
+    began = now.replace(minute=0, second=0, microsecond=0)
+
+    found = tally.by_hour(["things"], now)
+
+    assert set(found) == {"things"}
+    assert {(hour.began, hour.labels, hour.amount) for hour in found["things"]} == {
+        (began, ("one",), 2),
+        (began, ("two",), 1),
+    }
+    assert tally.by_hour(["things"], now + timedelta(hours=1)) == {}
 
 
 # --- Reading --------------------------------------------------------------------------------------------

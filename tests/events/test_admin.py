@@ -1,4 +1,4 @@
-"""The admin's pages of events, clusters and subscriptions, driven as a browser drives them."""
+"""The admin's pages of events and subscriptions, driven as a browser drives them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from django.urls import reverse
 
 from connectors.models import Connector
 from connectors.outbox import Order, delivery_for
-from events.models import Cluster, Event, Subscription
+from events.models import Event, Subscription
 from tests.connectors.test_admin import messages_of, staff
-from tests.events.test_forms import KUBECONFIG
-from tests.making import make_cluster, make_connector, make_event, make_message, make_subscription
+from tests.making import make_connector, make_event, make_message, make_subscription
 
 pytestmark = pytest.mark.django_db
 
@@ -133,41 +132,6 @@ def test_events_are_found_by_filters_and_search(
     assert len(answer.context["cl"].result_list) == found
 
 
-# --- Clusters -------------------------------------------------------------------------------------------
-
-
-def test_without_a_cluster_the_list_says_so(admin_client: Client) -> None:
-    assert messages_of(admin_client.get(page("cluster_changelist")).text).startswith("No cluster is watched.")
-    make_cluster()
-    assert messages_of(admin_client.get(page("cluster_changelist")).text) == ""
-
-
-def test_a_cluster_is_added_with_a_kubeconfig(admin_client: Client) -> None:
-    posted = {"name": "production", "enabled": "on", "access": "kubeconfig", "kubeconfig_text": KUBECONFIG}
-    assert admin_client.post(page("cluster_add"), posted).status_code == 302
-    assert "hush-hush-4711" in Cluster.objects.get().kubeconfig
-
-
-def test_how_a_cluster_goes_is_told_in_words(admin_client: Client) -> None:
-    cluster = make_cluster(
-        state="degraded", state_message="Nodes are not watched.", problems={"nodes": "forbidden"}
-    )
-    html = admin_client.get(page("cluster_change", cluster.pk)).text
-    assert "watching, with something missing: Nodes are not watched." in html
-    assert "<li>nodes: forbidden</li>" in html
-
-
-def test_no_page_of_a_cluster_shows_its_kubeconfig(admin_client: Client, client: Client) -> None:
-    cluster = make_cluster(access="kubeconfig", kubeconfig=KUBECONFIG)
-    for answer in (
-        admin_client.get(page("cluster_change", cluster.pk)),
-        admin_client.get(page("cluster_changelist")),
-        staff(client, "view_cluster").get(page("cluster_change", cluster.pk)),
-    ):
-        assert answer.status_code == 200
-        assert "hush-hush" not in answer.text
-
-
 # --- The admin as a whole -------------------------------------------------------------------------------
 
 
@@ -183,15 +147,12 @@ def test_the_admin_is_called_kubegraf_and_has_no_page_of_tokens(admin_client: Cl
     assert "Token" not in html
 
 
-@pytest.mark.parametrize(
-    ("name", "queries"), [("event_changelist", 6), ("subscription_changelist", 6), ("cluster_changelist", 6)]
-)
+@pytest.mark.parametrize(("name", "queries"), [("event_changelist", 6), ("subscription_changelist", 6)])
 def test_a_list_takes_as_many_queries_for_one_as_for_twenty(
     admin_client: Client, name: str, queries: int, django_assert_num_queries: Any
 ) -> None:
     for number in range(20):
         make_event(fingerprint=f"key-{number}").save()
         make_subscription(make_connector(f"hook {number}"), "hpa_maxed")
-        make_cluster(f"cluster {number}")
     with django_assert_num_queries(queries):
         assert admin_client.get(page(name)).status_code == 200

@@ -1,19 +1,16 @@
-"""The forms of subscriptions and clusters: what they offer, what they take, where errors land."""
+"""The form of subscriptions: what they offer, what they take, where errors land."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from cryptography.fernet import Fernet
-from django.core.files.uploadedfile import SimpleUploadedFile
 
 from connectors.models import Connector
 from events import catalog
-from events.cluster.kubeconfig import SIZE_LIMIT
-from events.forms import ClusterForm, SubscriptionForm, event_type_choices
-from events.models import Cluster, Subscription
-from tests.making import make_cluster, make_connector, make_subscription
+from events.forms import SubscriptionForm, event_type_choices
+from events.models import Subscription
+from tests.making import make_connector, make_subscription
 
 pytestmark = pytest.mark.django_db
 
@@ -30,12 +27,6 @@ contexts: [{name: production, context: {cluster: production, user: kubegraf}}]
 def subscription_form(connector: Connector, **posted: Any) -> SubscriptionForm:
     """The form of a new subscription, as posted."""
     return SubscriptionForm({"connector": connector.pk, "min_severity": "info", **posted})
-
-
-def cluster_form(instance: Cluster | None = None, file: bytes | None = None, **posted: Any) -> ClusterForm:
-    """The form of a cluster, as posted."""
-    files = {"kubeconfig_file": SimpleUploadedFile("config", file)} if file is not None else {}
-    return ClusterForm({"name": "production", "access": "kubeconfig", **posted}, files, instance=instance)
 
 
 def errors_of(form: Any) -> dict[str, list[str]]:
@@ -116,80 +107,3 @@ def test_a_form_sent_in_as_it_was_shown_is_no_change() -> None:
         "send_resolved": "on",
     }
     assert SubscriptionForm(posted, instance=subscription).changed_data == []
-
-
-# --- Clusters -------------------------------------------------------------------------------------------
-
-
-def test_a_kubeconfig_is_taken_as_text() -> None:
-    form = cluster_form(kubeconfig_text=KUBECONFIG)
-    assert errors_of(form) == {}
-    form.save()
-    assert "hush-hush-4711" in Cluster.objects.get().kubeconfig
-
-
-def test_a_kubeconfig_is_taken_as_a_file() -> None:
-    form = cluster_form(file=KUBECONFIG.encode())
-    assert errors_of(form) == {}
-    form.save()
-    assert Cluster.objects.get().kubeconfig == KUBECONFIG
-
-
-def test_a_kubeconfig_left_blank_is_kept() -> None:
-    cluster = make_cluster(access="kubeconfig", kubeconfig=KUBECONFIG)
-    form = cluster_form(cluster, namespaces="production")
-    assert errors_of(form) == {}
-    form.save()
-    stored = Cluster.objects.get()
-    assert (stored.kubeconfig, stored.namespaces) == (KUBECONFIG, ["production"])
-
-
-def test_a_kubeconfig_is_never_shown_again() -> None:
-    cluster = make_cluster(access="kubeconfig", kubeconfig=KUBECONFIG)
-    assert "hush-hush" not in ClusterForm(instance=cluster).as_p()
-    mistaken = cluster_form(kubeconfig_text=KUBECONFIG.replace("server", "sever"))
-    assert not mistaken.is_valid()
-    assert "hush-hush" not in mistaken.as_p()
-
-
-def test_access_by_kubeconfig_takes_one() -> None:
-    assert errors_of(cluster_form()) == {
-        "kubeconfig_text": ["Enter the kubeconfig of the cluster, or choose another access."]
-    }
-
-
-def test_what_is_wrong_with_a_kubeconfig_is_said_at_its_field() -> None:
-    program = KUBECONFIG.replace("token: hush-hush-4711", "exec: {command: aws}")
-    (words,) = errors_of(cluster_form(kubeconfig_text=program))["kubeconfig_text"]
-    assert "from a program on your machine" in words
-
-
-def test_a_context_that_the_stored_kubeconfig_has_not_is_said_at_the_context() -> None:
-    cluster = make_cluster(access="kubeconfig", kubeconfig=KUBECONFIG)
-    (words,) = errors_of(cluster_form(cluster, context="staging"))["context"]
-    assert "no context “staging”" in words
-
-
-def test_a_kubeconfig_that_would_not_be_used_is_refused() -> None:
-    assert list(errors_of(cluster_form(access="context", kubeconfig_text=KUBECONFIG))) == ["kubeconfig_text"]
-
-
-def test_the_service_account_has_no_contexts() -> None:
-    assert list(errors_of(cluster_form(access="in_cluster", context="a"))) == ["context"]
-
-
-def test_a_file_that_is_no_text_or_too_large_is_refused() -> None:
-    assert errors_of(cluster_form(file=b"\xff\xfe")) == {"kubeconfig_file": ["This is not a text file."]}
-    assert list(errors_of(cluster_form(file=b"a" * (SIZE_LIMIT + 1)))) == ["kubeconfig_file"]
-
-
-def test_an_unreadable_kubeconfig_survives_a_change_of_something_else(settings: Any) -> None:
-    make_cluster(access="kubeconfig", kubeconfig=KUBECONFIG)
-    good = settings.FIELD_ENCRYPTION_KEY
-    settings.FIELD_ENCRYPTION_KEY = [Fernet.generate_key().decode()]
-    form = cluster_form(Cluster.objects.get(), name="renamed")
-    assert errors_of(form) == {}
-    form.save()
-    settings.FIELD_ENCRYPTION_KEY = good
-    stored = Cluster.objects.get()
-    assert (stored.name, stored.kubeconfig) == ("renamed", KUBECONFIG)

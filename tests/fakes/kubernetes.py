@@ -23,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tests.fakes.serving import (
+    ACCOUNT,
     CUT,
     END,
     Asked,
@@ -46,6 +47,7 @@ class FakeKubernetes:
         self.token = token
         self.tls = tls
         self.store = Store()
+        self.account = ACCOUNT
         self.ready = True
         self.gone_as_status = False
         self.missing_namespaces: set[str] = set()

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.fakes.reviews import REVIEWS, review, served
 from tests.fakes.store import JSON, BadToken, Change, Expired, Kind
 from tests.fakes.writing import Refused, write
 
@@ -192,8 +193,15 @@ class Handler(BaseHTTPRequestHandler):
             self._status(401, "Unauthorized", "Unauthorized")
         elif url.path == "/version":
             self._json({"major": "1", "minor": "36", "gitVersion": "v1.36.2", "platform": "linux/amd64"})
+        elif (url.path, "") in self.fake._forbidden:
+            message = f'forbidden: User "{self.fake.account}" cannot get path "{url.path}"'
+            self._status(403, "Forbidden", message)
         elif url.path in ("/readyz", "/livez", "/healthz"):
             self._answer(200 if self.fake.ready else 500, b"ok" if self.fake.ready else b"not ok")
+        elif found := served(list(self.fake.store.kinds.values()), url.path):
+            self._json(found)
+        elif verb == "create" and parts["plural"] in REVIEWS and (plural, verb) not in self.fake._forbidden:
+            self._json(review(self.fake, plural, self.fake.account, json.loads(body)), 201)
         else:
             kinds = (k for k in list(self.fake.store.kinds.values()) if k.plural == parts["plural"])
             kind = next((k for k in kinds if k.root == parts["root"]), None)
@@ -207,7 +215,7 @@ class Handler(BaseHTTPRequestHandler):
         if (asked.plural, "") in forbidden or (asked.plural, asked.verb) in forbidden:
             scope = f'in the namespace "{asked.namespace}"' if asked.namespace else "at the cluster scope"
             message = (
-                f'{kind.plural} is forbidden: User "{ACCOUNT}" cannot {asked.verb} resource'
+                f'{kind.plural} is forbidden: User "{self.fake.account}" cannot {asked.verb} resource'
                 f' "{asked.plural}" in API group "{kind.group}" {scope}'
             )
             self._status(403, "Forbidden", message, kind=kind.plural)

@@ -57,6 +57,9 @@ TABLE: dict[tuple[str, str], str] = {
     ("PUT", "clusters/{cluster}/"): "events.change_cluster",
     ("PATCH", "clusters/{cluster}/"): "events.change_cluster",
     ("DELETE", "clusters/{cluster}/"): "events.delete_cluster",
+    ("POST", "clusters/{cluster}/check/"): "events.change_cluster",
+    ("POST", "clusters/check/"): "events.add_cluster",
+    ("GET", "overview/"): "signed in",
     ("GET", "event-types/"): "signed in",
     ("GET", "event-types/hpa_maxed/"): "signed in",
     ("GET", "providers/"): "signed in",
@@ -200,6 +203,7 @@ def test_the_overview_lists_every_collection() -> None:
         "deliveries",
         "clusters",
         "event-types",
+        "overview",
         "providers",
     }
 
