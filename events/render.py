@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.conf import settings
 from django.urls import reverse
 
@@ -34,8 +36,8 @@ def message_for(event: Event, status: Status | None = None) -> Message:
     )
 
 
-def facts_of(event: Event) -> EventFacts:
-    """What subscriptions are matched against."""
+def facts_of(event: Event, at: datetime | None = None) -> EventFacts:
+    """What subscriptions are matched against, at that time: when it was first seen, unless it is said."""
     return EventFacts(
         event_type=event.event_type,
         severity=Severity(event.severity),
@@ -45,4 +47,5 @@ def facts_of(event: Event) -> EventFacts:
         title=event.title,
         count=event.count,
         details=event.details,
+        at=at or event.first_seen,
     )

@@ -22,7 +22,7 @@ from connectors.api import ConnectorViewSet as PlainConnectorViewSet
 from connectors.message import JSONDict
 from connectors.models import Connector
 from connectors.rest import Api, StrictModelSerializer, Word
-from events import importing, seed_format
+from events import importing, schedule, seed_format
 from events.models import SEVERITIES, Subscription
 from events.subscription_keys import KEYS, Wrong
 
@@ -42,12 +42,15 @@ class SubscriptionSerializer(StrictModelSerializer):
     namespaces = serializers.ListField(child=serializers.CharField(), required=False)
     clusters = serializers.ListField(child=serializers.CharField(), required=False)
     conditions = serializers.DictField(required=False)
+    schedule = serializers.DictField(
+        required=False, help_text=f"The hours in which the connector is told, such as {schedule.EXAMPLE}."
+    )
 
     class Meta:
         model = Subscription
         fields = (
             "id", "connector", "enabled", "event_types", "min_severity", "namespaces", "clusters",
-            "conditions", "send_resolved", "created_at", "updated_at",
+            "conditions", "schedule", "send_resolved", "created_at", "updated_at",
         )  # fmt: skip
 
     def to_internal_value(self, data: Any) -> Any:
@@ -83,8 +86,8 @@ class SubscriptionViewSet(viewsets.ModelViewSet[Any], Api):
 class ConnectorSerializer(PlainConnectorSerializer):
     """A connector whose config may also say which events it receives.
 
-    `events`, `conditions`, `severity`, `namespaces` and `clusters` in it become its subscription. A new
-    connector that says nothing of events receives them all, unless `subscribe` is false.
+    `events`, `conditions`, `severity`, `namespaces`, `clusters` and `schedule` in it become its subscription.
+    A new connector that says nothing of events receives them all, unless `subscribe` is false.
     """
 
     subscriptions = serializers.PrimaryKeyRelatedField[Any](many=True, read_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from events import cluster_health, connector_health
+from events import beginning, cluster_health, connector_health
 
 
 @shared_task(name="events.tasks.report_connectors")
@@ -17,3 +17,9 @@ def report_connectors() -> None:
 def check_clusters() -> None:
     """Has the events on record say which clusters do not work as a whole now."""
     cluster_health.report()
+
+
+@shared_task(name="events.tasks.begin_hours")
+def begin_hours() -> None:
+    """Has connectors whose hours have begun told what is still open."""
+    beginning.begin_hours()
