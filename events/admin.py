@@ -1,4 +1,4 @@
-"""Clusters, events and subscriptions in the admin; connectors get their subscriptions beside them."""
+"""Clusters and events in the admin; connectors get their subscriptions beside them."""
 
 from __future__ import annotations
 
@@ -12,24 +12,13 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from connectors.admin import ConnectorAdmin
-from connectors.console import ConsolePage, RecordPage, RowsBeside, badge
+from connectors.console import ConsolePage, RecordPage, badge
 from connectors.delivery_admin import pretty
 from connectors.models import Connector, Delivery
 from events import catalog
-from events.forms import ClusterForm, SubscriptionForm
-from events.models import Cluster, Event, Subscription
-
-
-class SubscriptionInline(RowsBeside[Subscription, Connector]):
-    """Which events the connector receives."""
-
-    model = Subscription
-    form = SubscriptionForm
-    extra = 0
-
-    def get_extra(self, request: HttpRequest, obj: Connector | None = None, **kwargs: Any) -> int:
-        """A new connector is asked at once which events it shall receive."""
-        return 0 if obj else 1
+from events.forms import ClusterForm
+from events.models import Cluster, Event
+from events.subscription_admin import SubscriptionInline
 
 
 class SubscribingConnectorAdmin(ConnectorAdmin):
@@ -51,33 +40,6 @@ class SubscribingConnectorAdmin(ConnectorAdmin):
 
 admin.site.unregister(Connector)
 admin.site.register(Connector, SubscribingConnectorAdmin)
-
-
-@admin.register(Subscription)
-class SubscriptionAdmin(ConsolePage[Subscription]):
-    """Who receives what, in one list."""
-
-    form = SubscriptionForm
-    list_display = ("connector", "types", "min_severity", "places", "conditions_shown", "enabled")
-    list_display_links = ("connector", "types")
-    list_filter = ("enabled", "min_severity", "connector")
-    list_select_related = ("connector",)
-    search_fields = ("connector__name",)
-
-    @admin.display(description="events")
-    def types(self, subscription: Subscription) -> str:
-        """The types, or that it is all of them."""
-        return ", ".join(subscription.event_types) or "all"
-
-    @admin.display(description="where")
-    def places(self, subscription: Subscription) -> str:
-        """Clusters and namespaces."""
-        return ", ".join([*subscription.clusters, *subscription.namespaces]) or "anywhere"
-
-    @admin.display(description="conditions")
-    def conditions_shown(self, subscription: Subscription) -> str:
-        """Each condition as key=value."""
-        return ", ".join(f"{name}={value}" for name, value in subscription.conditions.items())
 
 
 class EventTypeFilter(admin.SimpleListFilter):

@@ -192,7 +192,7 @@ class Subscription(models.Model):
         ordering = ("connector__name", "pk")
 
     def __str__(self) -> str:
-        return f"{in_words(self)} → {self.connector}"
+        return f"{self.in_words} → {self.connector}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Saves. Where it first gets hours, nothing is owed for those that have begun already.
@@ -208,6 +208,11 @@ class Subscription(models.Model):
                 fields = [field.name for field in self._meta.concrete_fields if not field.primary_key]
             kwargs["update_fields"] = {*fields, "begun_at"} if begins else {*fields} - {"begun_at"}
         super().save(*args, **kwargs)
+
+    @property
+    def in_words(self) -> str:
+        """What it asks for, in a sentence without its connector."""
+        return in_words(self)
 
 
 class Baseline(models.Model):

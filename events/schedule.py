@@ -137,7 +137,8 @@ def in_words(value: object) -> str:
 
 def _hours(value: Any) -> Hours:
     days = frozenset(DAYS.index(day.strip().lower()[:3]) for day in value.get("days", DAYS))
-    return Hours(value["timezone"], days, _minutes(value["from"]), _minutes(value["to"]))
+    # Midnight at the end of a day is said as 00:00, too.
+    return Hours(value["timezone"], days, _minutes(value["from"]), _minutes(value["to"]) or 24 * 60)
 
 
 def _zone_problem(value: object) -> str:

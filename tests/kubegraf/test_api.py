@@ -39,6 +39,8 @@ TABLE: dict[tuple[str, str], str] = {
     ("PUT", "subscriptions/{subscription}/"): "events.change_subscription",
     ("PATCH", "subscriptions/{subscription}/"): "events.change_subscription",
     ("DELETE", "subscriptions/{subscription}/"): "events.delete_subscription",
+    ("GET", "subscriptions/{subscription}/backtest/"): "events.view_subscription",
+    ("POST", "subscriptions/backtest/"): "events.view_subscription",
     ("GET", "events/"): "events.view_event",
     ("POST", "events/"): "events.add_event",
     ("GET", "events/{event}/"): "events.view_event",
@@ -143,6 +145,8 @@ def test_the_right_in_the_table_is_enough_to_be_heard(things: dict[str, Any], me
     answer = Caller(*filter(None, [right])).call(method, path.format(**things), body)
     if path == "connectors/{connector}/redeliver/":
         assert "change_delivery" in answer.content.decode()
+    elif path.endswith("backtest/"):
+        assert "view_event" in answer.content.decode()
     elif path == "connectors/import/":
         assert "delete_subscription" in answer.content.decode()  # it takes several, and says which
     else:
