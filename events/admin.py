@@ -1,4 +1,4 @@
-"""Subscriptions in the admin, beside their connectors and in one list."""
+"""The admin of clusters, events and what is told of them; connectors get their subscriptions beside them."""
 
 from __future__ import annotations
 
@@ -7,24 +7,10 @@ from typing import Any
 from django.contrib import admin, messages
 from django.http import HttpRequest
 
-from connectors.console import ConsolePage, RowsBeside
 from connectors.models import Connector
 from events import cluster_admin, delivery_admin, event_admin, silence_admin  # noqa: F401 - importing them registers them
 from events.connector_files import ConnectorFiles
-from events.forms import SubscriptionForm
-from events.models import Subscription
-
-
-class SubscriptionInline(RowsBeside[Subscription, Connector]):
-    """Which events the connector receives."""
-
-    model = Subscription
-    form = SubscriptionForm
-    extra = 0
-
-    def get_extra(self, request: HttpRequest, obj: Connector | None = None, **kwargs: Any) -> int:
-        """A new connector is asked at once which events it shall receive."""
-        return 0 if obj else 1
+from events.subscription_admin import SubscriptionInline
 
 
 class SubscribingConnectorAdmin(ConnectorFiles):
@@ -46,30 +32,3 @@ class SubscribingConnectorAdmin(ConnectorFiles):
 
 admin.site.unregister(Connector)
 admin.site.register(Connector, SubscribingConnectorAdmin)
-
-
-@admin.register(Subscription)
-class SubscriptionAdmin(ConsolePage[Subscription]):
-    """Who receives what, in one list."""
-
-    form = SubscriptionForm
-    list_display = ("connector", "types", "min_severity", "places", "conditions_shown", "enabled")
-    list_display_links = ("connector", "types")
-    list_filter = ("enabled", "min_severity", "connector")
-    list_select_related = ("connector",)
-    search_fields = ("connector__name",)
-
-    @admin.display(description="events")
-    def types(self, subscription: Subscription) -> str:
-        """The types, or that it is all of them."""
-        return ", ".join(subscription.event_types) or "all"
-
-    @admin.display(description="where")
-    def places(self, subscription: Subscription) -> str:
-        """Clusters and namespaces."""
-        return ", ".join([*subscription.clusters, *subscription.namespaces]) or "anywhere"
-
-    @admin.display(description="conditions")
-    def conditions_shown(self, subscription: Subscription) -> str:
-        """Each condition as key=value."""
-        return ", ".join(f"{name}={value}" for name, value in subscription.conditions.items())

@@ -40,6 +40,11 @@ class Condition:
     valid: Callable[[Any], bool]
     holds: Callable[[Facts, Any], bool]
 
+    @property
+    def numeric(self) -> bool:
+        """Whether its value is a number; else it is a text or a list of them."""
+        return self.valid is _is_number
+
 
 def matches(patterns: str | list[str], value: str) -> bool:
     """Whether `value` is one of the names, or fits one of the patterns (`*` and `?`)."""

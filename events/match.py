@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from connectors.message import JSONDict, Severity
 from events import catalog, conditions
+from events.schedule import Hours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFacts:
-    """What is known of an event when it is matched."""
+    """What is known of an event when it is matched.
+
+    `at` is when the connector would be told; without it, hours decide nothing.
+    """
 
     event_type: str
     severity: Severity
@@ -22,11 +28,15 @@ class EventFacts:
     title: str = ""
     count: int = 1
     details: Mapping[str, Any] = field(default_factory=dict)
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A subscription made ready for matching. `types` is None for every type, present and future."""
+    """A subscription made ready for matching.
+
+    `types` is None for every type, present and future; `hours` is None for always.
+    """
 
     subscription_id: int
     connector_id: int
@@ -35,6 +45,7 @@ class Rule:
     namespaces: list[str] = field(default_factory=list)
     clusters: list[str] = field(default_factory=list)
     conditions: JSONDict = field(default_factory=dict)
+    hours: Hours | None = None
     send_resolved: bool = True
 
 
@@ -70,4 +81,11 @@ def judge(rule: Rule, facts: EventFacts) -> Verdict:
     failing = conditions.first_that_fails(rule.conditions, facts)
     if failing is not None:
         return Verdict(False, failing)
+    if rule.hours is not None and facts.at is not None and not rule.hours.include(facts.at):
+        return _outside(rule.hours, rule.hours.next_beginning(facts.at))
     return Verdict(True, "every clause holds")
+
+
+@lru_cache(maxsize=1024)
+def _outside(hours: Hours, beginning: datetime) -> Verdict:
+    return Verdict(False, f"outside its hours ({hours}); they begin {hours.moment(beginning)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.db import models
 from django.db.models import Q
@@ -12,6 +13,7 @@ from connectors.fields import EncryptedJSONText
 from connectors.ids import uuid7
 from connectors.message import Severity
 from connectors.models import Connector
+from events.subscription_words import in_words
 
 SEVERITIES = [(severity.value, severity.value) for severity in Severity]
 
@@ -245,7 +247,7 @@ class Subscription(models.Model):
     """Which events a connector receives. Every clause must hold; an empty one holds always.
 
     `conditions` is the plain key-and-value form of the documentation; `events.conditions` says what each
-    key means.
+    key means. `schedule` says at which hours the connector is told, as `events.schedule` reads it.
     """
 
     connector = models.ForeignKey(Connector, on_delete=models.CASCADE, related_name="subscriptions")
@@ -259,6 +261,14 @@ class Subscription(models.Model):
     namespaces = models.JSONField(default=list, blank=True, help_text="Names or patterns such as “prod-*”.")
     clusters = models.JSONField(default=list, blank=True, help_text="Names or patterns of clusters.")
     conditions = models.JSONField(default=dict, blank=True)
+    schedule = models.JSONField(
+        default=dict, blank=True, help_text="The hours in which the connector is told; empty for always."
+    )
+    begun_at = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text="When it was last told what was still open as its hours began; empty without hours.",
+    )
     send_resolved = models.BooleanField(default=True, help_text="Tell when it is over, too.")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -267,8 +277,27 @@ class Subscription(models.Model):
         ordering = ("connector__name", "pk")
 
     def __str__(self) -> str:
-        types = ", ".join(self.event_types) or "all events"
-        return f"{types} → {self.connector}"
+        return f"{self.in_words} → {self.connector}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Saves. Where it first gets hours, nothing is owed for those that have begun already.
+
+        Otherwise `begun_at` is left to `events.beginning`, which may have moved it on since this was read.
+        """
+        begins = bool(self.schedule) and self.begun_at is None
+        if begins:
+            self.begun_at = timezone.now()
+        if not self._state.adding:
+            fields = kwargs.get("update_fields")
+            if fields is None:
+                fields = [field.name for field in self._meta.concrete_fields if not field.primary_key]
+            kwargs["update_fields"] = {*fields, "begun_at"} if begins else {*fields} - {"begun_at"}
+        super().save(*args, **kwargs)
+
+    @property
+    def in_words(self) -> str:
+        """What it asks for, in a sentence without its connector."""
+        return in_words(self)
 
 
 class Baseline(models.Model):

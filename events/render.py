@@ -52,8 +52,8 @@ def _description(event: Event, status: Status) -> str:
     return f"{said}\n\n{event.description}" if event.description else said
 
 
-def facts_of(event: Event) -> EventFacts:
-    """What subscriptions are matched against."""
+def facts_of(event: Event, at: datetime | None = None) -> EventFacts:
+    """What subscriptions are matched against, at that time: when it was first seen, unless it is said."""
     return EventFacts(
         event_type=event.event_type,
         severity=Severity(event.severity),
@@ -63,4 +63,5 @@ def facts_of(event: Event) -> EventFacts:
         title=event.title,
         count=event.count,
         details=event.details,
+        at=at or event.first_seen,
     )

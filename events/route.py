@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum
 
+from django.utils import timezone
+
 from connectors.message import Status
 from connectors.models import Connector, Delivery
 from connectors.outbox import Order, enqueue
@@ -33,7 +35,8 @@ def route(turns: Sequence[tuple[Event, Turn]]) -> list[Delivery]:
     A new event goes to whoever subscribes to it, and so does one that has become worse: those who know of it
     get an update. One that was acknowledged or resolved goes to those who were told of it, whatever the
     subscriptions say by now, for an incident that was opened must be closed. Nobody is told of an event that
-    another one inhibits, nor of what a silence holds, and a connector that fails is not told of that.
+    another one inhibits, nor of what a silence holds, and a connector that fails is not told of that. Outside
+    the hours of a subscription its connector is not told; `events.beginning` makes up for it.
     """
     told = [(event, turn) for event, turn in turns if event.inhibited_by_id is None and not event.muted]
     if not told:
@@ -44,13 +47,13 @@ def route(turns: Sequence[tuple[Event, Turn]]) -> list[Delivery]:
     orders: list[Order] = []
     openings = [event for event, turn in told if turn not in _FOLLOW_UPS and not event.held]
     if openings:
-        book = rules.current()
+        book, now = rules.current(), timezone.now()
         for event in openings:
             message = message_for(event)
             orders += [
                 Order(connectors[rule.connector_id], message, f"{ORIGIN}{rule.subscription_id}")
-                for rule in book.wanting(facts_of(event))
-                if rule.connector_id in connectors and not _is_about(event, rule.connector_id)
+                for rule in book.wanting(facts_of(event, now))
+                if rule.connector_id in connectors and not is_about(event, rule.connector_id)
             ]
     for turn, status in _FOLLOW_UPS.items():
         orders += _follow_ups([event for event, its in told if its is turn], status, connectors)
@@ -79,7 +82,7 @@ def _follow_ups(events: Sequence[Event], status: Status, connectors: dict[int, C
     ]
 
 
-def _is_about(event: Event, connector_id: int) -> bool:
+def is_about(event: Event, connector_id: int) -> bool:
     """Whether the event is that this connector fails: of that it cannot tell itself."""
     return event.event_type == "connector_failing" and event.details.get("connector_id") == connector_id
 

@@ -13,7 +13,7 @@ from django.db.models import Count, Max
 
 from connectors.message import Severity
 from connectors.models import Connector
-from events import catalog
+from events import catalog, schedule
 from events.match import EventFacts, Rule, judge, types_of
 from events.models import Subscription
 
@@ -71,7 +71,7 @@ def current_rules() -> list[Rule]:
 def rule_for(subscription: Subscription) -> Rule:
     """A subscription made ready for matching.
 
-    Raises catalog.UnknownEventType, or ValueError for a severity there is not.
+    Raises catalog.UnknownEventType, or ValueError for a severity or hours there are not.
     """
     return Rule(
         subscription_id=subscription.pk,
@@ -81,6 +81,7 @@ def rule_for(subscription: Subscription) -> Rule:
         namespaces=subscription.namespaces,
         clusters=subscription.clusters,
         conditions=subscription.conditions,
+        hours=schedule.read(subscription.schedule),
         send_resolved=subscription.send_resolved,
     )
 

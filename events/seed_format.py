@@ -2,8 +2,8 @@
 
 A file holds one connector, a list of them, or `{"connectors": [...]}`. Each has a name, a type and a config;
 the config may also say which events the connector receives (`events`, `conditions`, `severity`,
-`namespaces`, `clusters`). Where that is not enough, because a connector has several subscriptions, they
-stand beside the config as a list: `"subscriptions": [{"events": [...], ...}, ...]`.
+`namespaces`, `clusters`, `schedule`). Where that is not enough, because a connector has several
+subscriptions, they stand beside the config as a list: `"subscriptions": [{"events": [...], ...}, ...]`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from connectors.message import JSONDict
 from connectors.schema import ConfigField
 from events.subscription_keys import KEYS, Wrong
 
-IN_CONFIG = ("events", "conditions", "severity", "namespaces", "clusters")
+IN_CONFIG = ("events", "conditions", "severity", "namespaces", "clusters", "schedule")
 """The keys of a subscription that may stand in a connector's config. No provider declares one of these."""
 
 

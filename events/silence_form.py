@@ -11,8 +11,8 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from connectors.form_fields import LinesField
 from events import silencing
-from events.forms import EventTypesField
 from events.models import Silence
+from events.subscription_form import EventTypesField
 from events.subscription_keys import Wrong
 
 DURATIONS = {

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import transaction
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import PermissionDenied
@@ -20,8 +20,9 @@ from rest_framework.response import Response
 from connectors.api import ConnectorSerializer as PlainConnectorSerializer
 from connectors.message import JSONDict
 from connectors.models import Connector
-from connectors.rest import Api, StrictModelSerializer, Word
-from events import importing, seed_format
+from connectors.rest import Api, Conflict, StrictModelSerializer, StrictSerializer, Word
+from events import importing, schedule, seed_format
+from events.backtest import DAYS, MOST_DAYS, Backtest, backtest
 from events.connector_api import ConnectorFiles
 from events.models import SEVERITIES, Subscription
 from events.subscription_keys import KEYS, Wrong
@@ -42,12 +43,15 @@ class SubscriptionSerializer(StrictModelSerializer):
     namespaces = serializers.ListField(child=serializers.CharField(), required=False)
     clusters = serializers.ListField(child=serializers.CharField(), required=False)
     conditions = serializers.DictField(required=False)
+    schedule = serializers.DictField(
+        required=False, help_text=f"The hours in which the connector is told, such as {schedule.EXAMPLE}."
+    )
 
     class Meta:
         model = Subscription
         fields = (
             "id", "connector", "enabled", "event_types", "min_severity", "namespaces", "clusters",
-            "conditions", "send_resolved", "created_at", "updated_at",
+            "conditions", "schedule", "send_resolved", "created_at", "updated_at",
         )  # fmt: skip
 
     def to_internal_value(self, data: Any) -> Any:
@@ -65,6 +69,88 @@ class SubscriptionSerializer(StrictModelSerializer):
         return values
 
 
+class DraftSerializer(SubscriptionSerializer):
+    """A subscription that need not have a connector yet."""
+
+    connector = serializers.PrimaryKeyRelatedField[Any](
+        queryset=Connector.objects.all(), required=False, allow_null=True
+    )
+
+
+class DayCount(serializers.Serializer[Any]):
+    """What would have been sent on one day."""
+
+    day = serializers.DateField()
+    openings = serializers.IntegerField()
+    resolutions = serializers.IntegerField()
+
+
+class ToldSerializer(serializers.Serializer[Any]):
+    """An event that would have been told."""
+
+    event = serializers.UUIDField(source="event.pk")
+    title = serializers.CharField(source="event.title")
+    event_type = serializers.CharField(source="event.event_type")
+    severity = serializers.CharField(source="event.severity")
+    cluster = serializers.CharField(source="event.cluster_name")
+    namespace = serializers.CharField(source="event.namespace")
+    told_at = serializers.DateTimeField()
+    resolved_at = serializers.DateTimeField(allow_null=True)
+    held_back = serializers.BooleanField(help_text="Until the subscription's hours began.")
+
+
+class ReallySerializer(serializers.Serializer[Any]):
+    """What was sent through the connector meanwhile, for any of its subscriptions."""
+
+    messages = serializers.IntegerField()
+    delivered = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    cancelled = serializers.IntegerField()
+    at_least = serializers.BooleanField(help_text="There are more than were counted.")
+
+
+class BacktestSerializer(serializers.Serializer[Any]):
+    """What a subscription would have sent, as far as the record tells; `notes` say how far."""
+
+    words = serializers.CharField(source="__str__")
+    subscription = serializers.CharField(help_text="The subscription in words.")
+    days = serializers.IntegerField()
+    since = serializers.DateTimeField()
+    messages = serializers.IntegerField(source="replay.messages")
+    openings = serializers.IntegerField(source="replay.openings")
+    resolutions = serializers.IntegerField(source="replay.resolutions")
+    held_back = serializers.IntegerField(
+        source="replay.held_back", help_text="Of the openings, those told when the hours began."
+    )
+    withheld = serializers.IntegerField(
+        source="replay.withheld", help_text="Outside the hours, and not told at all."
+    )
+    waiting = serializers.IntegerField(
+        source="replay.waiting", help_text="Still open, and told when the hours begin."
+    )
+    by_day = serializers.SerializerMethodField()
+    by_severity = serializers.DictField(source="replay.by_severity", child=serializers.IntegerField())
+    by_type = serializers.DictField(source="replay.by_type", child=serializers.IntegerField())
+    newest = ToldSerializer(many=True)
+    really = ReallySerializer(allow_null=True)
+    cut = serializers.BooleanField(help_text="There were more events than are looked at.")
+    notes = serializers.ListField(child=serializers.CharField())
+
+    @extend_schema_field(DayCount(many=True))
+    def get_by_day(self, found: Backtest) -> Any:
+        """Each day, also those without any."""
+        return [
+            {"day": day.isoformat(), "openings": openings, "resolutions": resolutions}
+            for day, (openings, resolutions) in sorted(found.replay.by_day.items())
+        ]
+
+
+class DaysSerializer(StrictSerializer):
+    """How far a backtest looks back."""
+
+    days = serializers.IntegerField(min_value=1, max_value=MOST_DAYS, default=DAYS)
+
+
 class SubscriptionFilters(filters.FilterSet):
     """Which subscriptions to list."""
 
@@ -78,13 +164,45 @@ class SubscriptionViewSet(viewsets.ModelViewSet[Any], Api):
     queryset = Subscription.objects.order_by("pk")
     serializer_class = SubscriptionSerializer
     filterset_class = SubscriptionFilters
+    permission_of_action = {"backtest": "view", "backtest_draft": "view"}
+
+    @extend_schema(parameters=[DaysSerializer], responses=BacktestSerializer)
+    @action(detail=True)
+    def backtest(self, request: Request, pk: str) -> Response:
+        """What this subscription would have sent over the last days. Needs the right to view events."""
+        return self._backtest(request, self.get_object())
+
+    @extend_schema(
+        operation_id="subscriptions_backtest_draft",
+        parameters=[DaysSerializer],
+        request=DraftSerializer,
+        responses=BacktestSerializer,
+        filters=False,
+    )
+    @action(detail=False, methods=["post"], url_path="backtest", pagination_class=None)
+    def backtest_draft(self, request: Request) -> Response:
+        """The same of a subscription that is not saved, and is not by this."""
+        draft = DraftSerializer(data=request.data)
+        draft.is_valid(raise_exception=True)
+        return self._backtest(request, Subscription(**draft.validated_data))
+
+    def _backtest(self, request: Request, subscription: Subscription) -> Response:
+        if not request.user.has_perm("events.view_event"):
+            raise PermissionDenied("A backtest needs the permission events.view_event.")
+        asked = DaysSerializer(data=request.query_params.dict())
+        asked.is_valid(raise_exception=True)
+        try:
+            found = backtest(subscription, asked.validated_data["days"])
+        except ValueError as error:  # what is stored is no longer known
+            raise Conflict(str(error)) from None
+        return Response(BacktestSerializer(found).data)
 
 
 class ConnectorSerializer(PlainConnectorSerializer):
     """A connector whose config may also say which events it receives.
 
-    `events`, `conditions`, `severity`, `namespaces` and `clusters` in it become its subscription. A new
-    connector that says nothing of events receives them all, unless `subscribe` is false.
+    `events`, `conditions`, `severity`, `namespaces`, `clusters` and `schedule` in it become its subscription.
+    A new connector that says nothing of events receives them all, unless `subscribe` is false.
     """
 
     subscriptions = serializers.PrimaryKeyRelatedField[Any](many=True, read_only=True)

@@ -12,6 +12,7 @@ from typing import Any
 from connectors.message import JSONDict, Severity
 from events import catalog
 from events import conditions as known_conditions
+from events import schedule as hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,14 @@ def conditions(value: Any) -> JSONDict:
     return dict(value)
 
 
+def schedule(value: Any) -> JSONDict:
+    """Delivery hours as `events.schedule` knows them, in the one form they are stored in. Raises Wrong."""
+    wrong = hours.problems(value)
+    if wrong:
+        raise Wrong({f".{name}" if name else "": text for name, text in wrong.items()})
+    return hours.normal(value)
+
+
 def severity(value: Any) -> str:
     """A severity, the least that is wanted. Raises Wrong."""
     try:
@@ -84,6 +93,7 @@ KEYS: dict[str, Key] = {
     "severity": Key("min_severity", Severity.INFO.value, severity),
     "namespaces": Key("namespaces", [], names_or_patterns),
     "clusters": Key("clusters", [], names_or_patterns),
+    "schedule": Key("schedule", {}, schedule),
     "enabled": Key("enabled", True, flag),
     "send_resolved": Key("send_resolved", True, flag),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from events import cluster_health, connector_health, silences
+from events import beginning, cluster_health, connector_health, silences
 
 
 @shared_task(name="events.tasks.report_connectors")
@@ -23,3 +23,9 @@ def check_clusters() -> None:
 def release_silenced() -> None:
     """Tells of what silences held back that have ended since."""
     silences.release()
+
+
+@shared_task(name="events.tasks.begin_hours")
+def begin_hours() -> None:
+    """Has connectors whose hours have begun told what is still open."""
+    beginning.begin_hours()

@@ -156,6 +156,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10.0,
         "options": {"expires": 10},
     },
+    "begin_hours": {"task": "events.tasks.begin_hours", "schedule": 15.0, "options": {"expires": 15}},
     # By the clock rather than by an interval, which a beat that is restarted would count anew.
     "prune": {"task": "kubegraf.tasks.prune", "schedule": crontab(minute="17", hour="3")},
 }

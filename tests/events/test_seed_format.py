@@ -158,7 +158,7 @@ def test_a_file_is_one_connector_or_a_list_of_them(document: Any) -> None:
         (
             {**webhook(), "subscriptions": [{"event": ["all"]}]},
             "subscriptions[0].event: There is no such field. There are: events, conditions, severity,"
-            " namespaces, clusters, enabled, send_resolved.",
+            " namespaces, clusters, schedule, enabled, send_resolved.",
         ),
     ],
 )

@@ -43,6 +43,8 @@ TABLE: dict[tuple[str, str], str] = {
     ("PUT", "subscriptions/{subscription}/"): "events.change_subscription",
     ("PATCH", "subscriptions/{subscription}/"): "events.change_subscription",
     ("DELETE", "subscriptions/{subscription}/"): "events.delete_subscription",
+    ("GET", "subscriptions/{subscription}/backtest/"): "events.view_subscription",
+    ("POST", "subscriptions/backtest/"): "events.view_subscription",
     ("GET", "events/"): "events.view_event",
     ("POST", "events/"): "events.add_event",
     ("GET", "events/{event}/"): "events.view_event",
@@ -72,6 +74,8 @@ TAKES_MORE = {
     "connectors/{connector}/export/": "events.view_subscription",
     "connectors/export/": "events.view_subscription",
     "connectors/import/": "delete_subscription",
+    "subscriptions/backtest/": "view_event",
+    "subscriptions/{subscription}/backtest/": "view_event",
 }
 """Of the addresses that take further rights, one that is missing."""
 
