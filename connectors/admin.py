@@ -38,7 +38,7 @@ class ConnectorAdmin(ConsolePage[Connector]):
         "last_failure_at",
     )
     change_form_template = "admin/connectors/connector/change_form.html"
-    buttons = {"test": "change", "resume": "change"}
+    buttons = {"test": "connectors.test_connector", "resume": "connectors.test_connector"}
 
     # --- What the page shows
 

@@ -84,6 +84,7 @@ class Connector(models.Model):
 
     class Meta:
         ordering = ("name",)
+        permissions = (("test_connector", "Can test and resume connectors"),)
 
     def __str__(self) -> str:
         return self.name

@@ -94,6 +94,7 @@ class EventViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
     serializer_class = EventSerializer
     filterset_class = EventFilters
     lookup_value_regex = r"[0-9a-fA-F-]{32,36}"
+    ingest = ("create",)
 
     @extend_schema(
         request=ReportSerializer, responses={201: EventSerializer, 200: EventSerializer}, filters=False

@@ -8,6 +8,7 @@ from connectors.api import ProviderViewSet
 from connectors.delivery_api import DeliveryViewSet
 from events.api import ClusterViewSet, EventTypeViewSet, EventViewSet
 from events.subscription_api import ConnectorViewSet, SubscriptionViewSet
+from kubegraf.token_api import ApiTokenViewSet
 
 router = DefaultRouter()
 router.include_format_suffixes = False  # JSON is all there is
@@ -18,3 +19,4 @@ router.register("deliveries", DeliveryViewSet, "delivery")
 router.register("clusters", ClusterViewSet, "cluster")
 router.register("event-types", EventTypeViewSet, "event-type")
 router.register("providers", ProviderViewSet, "provider")
+router.register("tokens", ApiTokenViewSet, "token")
