@@ -38,7 +38,7 @@ class ConnectorAdmin(ConsolePage[Connector]):
         "last_failure_at",
     )
     change_form_template = "admin/connectors/connector/change_form.html"
-    buttons = {"test": "connectors.test_connector", "resume": "connectors.test_connector"}
+    buttons = {"test": "test", "resume": "test"}
 
     # --- What the page shows
 
@@ -98,6 +98,19 @@ class ConnectorAdmin(ConsolePage[Connector]):
         """A connector whose provider is no longer there can be looked at, and deleted."""
         there = obj is None or obj.provider in registry.all_providers()
         return there and super().has_change_permission(request, obj)
+
+    def has_test_permission(self, request: HttpRequest, obj: Connector | None = None) -> bool:
+        """Testing and resuming have a right of their own, and need a provider that is there."""
+        there = obj is None or obj.provider in registry.all_providers()
+        return there and request.user.has_perm("connectors.test_connector")
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """With the buttons, where somebody may press them."""
+        connector = kwargs.get("obj")
+        context["may_test"] = connector is not None and self.has_test_permission(request, connector)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     # --- Adding and saving
 

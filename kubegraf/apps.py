@@ -1,4 +1,4 @@
-"""The project itself as a Django application: who may come in, and the commands that belong to no part alone."""
+"""The project itself as a Django application: people, and commands that belong to no part alone."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.widgets import UnfoldAdminCheckboxSelectMultiple
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from connectors.console import ConsolePage
 from kubegraf import roles
@@ -34,20 +34,17 @@ class WithRoles(forms.ModelForm[User]):
     roles = RolesField(
         queryset=Group.objects.all(),
         required=False,
-        widget=UnfoldAdminCheckboxSelectMultiple,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="Somebody without a role cannot enter the console.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        groups = sorted(Group.objects.all(), key=lambda group: (roles.rank(group), group.name))
-        offered = [group.pk for group in groups if roles.may_give(self.giver, group)]
         field = self.fields.get("roles")
         if isinstance(field, RolesField):
-            field.queryset = Group.objects.filter(pk__in=offered)
-            field.choices = [
-                (group.pk, field.label_from_instance(group)) for group in groups if group.pk in offered
-            ]
+            groups = [group for group in roles.in_order(Group.objects.all()) if self._may_give(group)]
+            field.queryset = Group.objects.filter(pk__in=[group.pk for group in groups])
+            field.choices = [(group.pk, field.label_from_instance(group)) for group in groups]
             if self.instance.pk:
                 field.initial = list(self.instance.groups.values_list("pk", flat=True))
 
@@ -55,7 +52,10 @@ class WithRoles(forms.ModelForm[User]):
         """The roles as chosen, and those that whoever filled in the form could not have taken away."""
         kept = self.instance.groups.all() if self.instance.pk else ()
         chosen: list[Group] = list(self.cleaned_data["roles"])
-        return chosen + [group for group in kept if not roles.may_give(self.giver, group)]
+        return chosen + [group for group in kept if not self._may_give(group)]
+
+    def _may_give(self, group: Group) -> bool:
+        return roles.may_give(self.giver, group)
 
 
 class PersonForm(WithRoles, UserChangeForm):  # type: ignore[misc]  # the theme's form has no types
@@ -108,8 +108,7 @@ class PersonPage(UserAdmin[User], ConsolePage[User]):
     @admin.display(description="roles")
     def roles_shown(self, person: User) -> str:
         """The roles, or that somebody needs none."""
-        groups = sorted(person.groups.all(), key=lambda group: (roles.rank(group), group.name))
-        names = [group.name for group in groups]
+        names = [group.name for group in roles.in_order(person.groups.all())]
         return ", ".join([*names, "superuser"] if person.is_superuser else names)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:

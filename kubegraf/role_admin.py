@@ -71,10 +71,8 @@ class RolePage(GroupAdmin, ConsolePage[Group]):
             return [(None, {"fields": ("name", "permissions")})]
         words = ("name", "summary", "rights", "people")
         if self.has_change_permission(request, obj):
-            return [
-                (None, {"fields": words}),
-                ("Single rights", {"fields": ("permissions",), "classes": ("collapse",)}),
-            ]
+            single = {"fields": ("permissions",), "classes": ("collapse",)}
+            return [(None, {"fields": words}), ("Single rights", single)]
         return [(None, {"fields": words})]
 
     def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:

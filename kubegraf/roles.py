@@ -92,10 +92,13 @@ def sync(**_: Any) -> None:
         group.permissions.set([existing[name] for name in role.permissions if name in existing])
 
 
-def rank(group: Group) -> int:
-    """Where a role stands in a list: ours from the least to the most, then the others."""
+def in_order(groups: Iterable[Group]) -> list[Group]:
+    """Roles as they are listed: ours from the least to the most, then the others by name."""
     names = list(ROLES)
-    return names.index(group.name) if group.name in ROLES else len(names)
+    return sorted(
+        groups,
+        key=lambda group: (names.index(group.name) if group.name in ROLES else len(names), group.name),
+    )
 
 
 def give(user: User, groups: Iterable[Group]) -> None:

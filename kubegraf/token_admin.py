@@ -126,9 +126,8 @@ class ApiTokenAdmin(ConsolePage[ApiToken]):
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
         """Draws the token; its text is kept for the answer and nowhere else."""
         obj.user = request.user  # type: ignore[assignment]  # nobody else comes here
-        form.text = tokens.draw(obj)
+        request.token_text = tokens.draw(obj)  # type: ignore[attr-defined]  # read by `response_add`
         super().save_model(request, obj, form, change)
-        request.token_text = form.text  # type: ignore[attr-defined]  # read by `response_add`
 
     def response_add(
         self, request: HttpRequest, obj: ApiToken, post_url_continue: str | None = None
@@ -142,9 +141,7 @@ class ApiTokenAdmin(ConsolePage[ApiToken]):
             "text": request.token_text,  # type: ignore[attr-defined]  # of `save_model`
             "ingest": obj.scope == Scope.INGEST,
         }
-        response = TemplateResponse(request, "admin/kubegraf/apitoken/made.html", context)
-        response["Cache-Control"] = "no-store"
-        return response
+        return TemplateResponse(request, "admin/kubegraf/apitoken/made.html", context)
 
     def revoke(self, request: HttpRequest, token: ApiToken) -> None:
         """Ends it at once."""

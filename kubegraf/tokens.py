@@ -1,7 +1,7 @@
 """API tokens: making them, knowing them again, and what each may be used for.
 
-A token is 256 random bits, so that one round of SHA-256 is all its hash needs. The hash alone is stored, and is
-what a token is looked up by; whoever reads the table can do nothing with it.
+A token is 256 random bits, so that one round of SHA-256 is all its hash needs. The hash alone is stored, and
+is what a token is looked up by; whoever reads the table can do nothing with it.
 """
 
 from __future__ import annotations
