@@ -6,7 +6,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from connectors.fields import EncryptedJSONText
+from connectors.fields import EncryptedJSONText, Stored
+from connectors.history import History
 from connectors.ids import uuid7
 from connectors.message import Severity
 from connectors.models import Connector
@@ -31,6 +32,13 @@ class WatchState(models.TextChoices):
     DEGRADED = "degraded", "watching, with something missing"
     UNREACHABLE = "unreachable"
     STOPPED = "stopped"
+
+
+def new_kubeconfig(before: Cluster | None, after: Cluster) -> list[str]:
+    """Whether the kubeconfig is another one than before."""
+    stands_for_it = isinstance(after.kubeconfig, Stored)  # left as it is
+    old = "" if before is None else str(before.kubeconfig)
+    return ["kubeconfig"] if not stands_for_it and after.kubeconfig != old else []
 
 
 class Cluster(models.Model):
@@ -79,6 +87,12 @@ class Cluster(models.Model):
     )
 
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    history = History(
+        tracked=("name", "enabled", "access", "context", "namespaces"),
+        hidden=("kubeconfig",),
+        secrets=new_kubeconfig,
+    )
 
     class Meta:
         ordering = ("name",)
@@ -176,6 +190,19 @@ class Subscription(models.Model):
     send_resolved = models.BooleanField(default=True, help_text="Tell when it is over, too.")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+
+    history = History(
+        tracked=(
+            "connector",
+            "enabled",
+            "event_types",
+            "min_severity",
+            "namespaces",
+            "clusters",
+            "conditions",
+            "send_resolved",
+        )
+    )
 
     class Meta:
         ordering = ("connector__name", "pk")

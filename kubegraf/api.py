@@ -8,6 +8,7 @@ from connectors.api import ProviderViewSet
 from connectors.delivery_api import DeliveryViewSet
 from events.api import ClusterViewSet, EventTypeViewSet, EventViewSet
 from events.subscription_api import ConnectorViewSet, SubscriptionViewSet
+from kubegraf.history_api import HistoryViewSet
 from kubegraf.token_api import ApiTokenViewSet
 
 router = DefaultRouter()
@@ -20,3 +21,4 @@ router.register("clusters", ClusterViewSet, "cluster")
 router.register("event-types", EventTypeViewSet, "event-type")
 router.register("providers", ProviderViewSet, "provider")
 router.register("tokens", ApiTokenViewSet, "token")
+router.register("history", HistoryViewSet, "history")

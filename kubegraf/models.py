@@ -1,10 +1,14 @@
-"""What is kept of people besides Django's own users and groups: their API tokens."""
+"""What is kept of people besides Django's own users and groups: API tokens, and the history of them all."""
 
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.auth.models import Group, User
 from django.db import models
 from django.utils import timezone
+from simple_history import register
+
+from connectors.history import History
 
 
 class Scope(models.TextChoices):
@@ -30,6 +34,8 @@ class ApiToken(models.Model):
     revoked_at = models.DateTimeField("revoked", null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField("last used", null=True, blank=True, editable=False)
 
+    history = History(tracked=("user", "name", "scope", "expires_at", "revoked_at"))
+
     class Meta:
         ordering = ("-created_at", "-pk")
         verbose_name = "API token"
@@ -50,3 +56,21 @@ class ApiToken(models.Model):
     def is_valid(self) -> bool:
         """Whether it can still be used, as far as the token itself goes."""
         return self.state == "valid"
+
+
+def new_password(before: User | None, after: User) -> list[str]:
+    """Whether somebody set another password. That Django hashes the same one anew at sign-in is no change."""
+    changed = before is None or before.password != after.password
+    by_somebody = after._password is not None or not after.has_usable_password()
+    return ["password"] if before is not None and changed and by_somebody else []
+
+
+register(
+    User,
+    app="kubegraf",
+    records_class=History,
+    tracked=("username", "first_name", "last_name", "email", "is_active", "is_superuser"),
+    hidden=("password",),
+    secrets=new_password,
+)
+register(Group, app="kubegraf", records_class=History, tracked=("name",))

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
+from connectors import history
 from connectors.console import ConsolePage
 from kubegraf import roles
 
@@ -148,9 +149,15 @@ class PersonPage(UserAdmin[User], ConsolePage[User]):
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Saves, and gives the roles."""
+        before = _single_rights(form.instance)
         super().save_related(request, form, formsets, change)
+        history.tell(form.instance, "single rights", before, _single_rights(form.instance))
         if "roles" in form.cleaned_data:
             roles.give(form.instance, form.chosen())
+
+
+def _single_rights(person: User) -> list[str]:
+    return sorted(person.user_permissions.values_list("name", flat=True))
 
 
 def _reaches(request: HttpRequest, person: User | None) -> bool:

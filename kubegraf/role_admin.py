@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from connectors import history
 from connectors.console import ConsolePage
 from kubegraf import roles
 
@@ -82,6 +83,13 @@ class RolePage(GroupAdmin, ConsolePage[Group]):
     def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
         """They would be back after the next `migrate`."""
         return super().has_delete_permission(request, obj) and not (obj and obj.name in roles.ROLES)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Saves, and tells the history what it gives now."""
+        group: Group = form.instance
+        before = sorted(group.permissions.values_list("name", flat=True))
+        super().save_related(request, form, formsets, change)
+        history.tell(group, "rights", before, sorted(group.permissions.values_list("name", flat=True)))
 
 
 def _in_words(group: Group) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,8 @@ from typing import Any
 
 from django.contrib.auth.models import Group, Permission, User
 
+from connectors import history
+
 
 @dataclass(frozen=True)
 class Role:
@@ -103,11 +105,17 @@ def in_order(groups: Iterable[Group]) -> list[Group]:
 
 def give(user: User, groups: Iterable[Group]) -> None:
     """Makes these the roles of somebody. Whoever may do anything at all may enter the console."""
+    before = _names(user)
     user.groups.set(groups)
+    history.tell(user, "roles", before, _names(user))
     comes_in = user.is_superuser or user.groups.exists() or user.user_permissions.exists()
     if user.is_staff != comes_in:
         user.is_staff = comes_in
         user.save(update_fields=["is_staff"])
+
+
+def _names(user: User) -> list[str]:
+    return [group.name for group in in_order(user.groups.all())]
 
 
 def may_give(giver: User, group: Group) -> bool:

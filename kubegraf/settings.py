@@ -73,6 +73,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "simple_history.middleware.HistoryRequestMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -227,6 +228,10 @@ LEASE_SECONDS = env.float("KUBEGRAF_LEASE_SECONDS", default=60.0)
 KEEP_DAYS = env.int("KUBEGRAF_KEEP_DAYS", default=90)
 if KEEP_DAYS < 1:
     raise ImproperlyConfigured(f"KUBEGRAF_KEEP_DAYS is {KEEP_DAYS}; it must be 1 or more.")
+# The same for the history of who changed what, of which there is little.
+HISTORY_DAYS = env.int("KUBEGRAF_HISTORY_DAYS", default=730)
+if HISTORY_DAYS < 1:
+    raise ImproperlyConfigured(f"KUBEGRAF_HISTORY_DAYS is {HISTORY_DAYS}; it must be 1 or more.")
 METRICS_TOKEN: str = env.str("KUBEGRAF_METRICS_TOKEN", default="").strip()
 
 # --- Watching and detection -----------------------------------------------------------------------------

@@ -97,7 +97,7 @@ class TokenAuthentication(BaseAuthentication):
         context: dict[str, Any] = request.parser_context or {}
         if not covers(token.scope, request.method or "", context.get("view")):
             raise PermissionDenied(f"The scope of this token, {token.scope}, does not cover this.")
-        _used(token)
+        used(token)
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:
@@ -120,7 +120,8 @@ def covers(scope: str, method: str, view: Any) -> bool:
     return method == "POST" and getattr(view, "action", None) in ingest
 
 
-def _used(token: ApiToken) -> None:
+def used(token: ApiToken) -> None:
+    """Writes down that a token is in use, as exactly as `USED_EVERY` says."""
     now = timezone.now()
     if token.last_used_at is None or token.last_used_at < now - USED_EVERY:
         unused = Q(last_used_at=None) | Q(last_used_at__lt=now - USED_EVERY)

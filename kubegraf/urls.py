@@ -9,9 +9,11 @@ from drf_spectacular.views import SpectacularAPIView
 
 from kubegraf import metrics
 from kubegraf.api import router
+from kubegraf.history_page import history_page
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/history/", admin.site.admin_view(history_page), name="history"),
     path("admin/", admin.site.urls),
     path("api/v1/", include(router.urls)),
     path("metrics", metrics.view, name="metrics"),

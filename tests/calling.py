@@ -21,7 +21,8 @@ class Caller:
     def __init__(self, *rights: str, everything: bool = False) -> None:
         self.user = User.objects.create_user(f"caller-{uuid4().hex}", is_superuser=everything)
         self.user.user_permissions.set(Permission.objects.filter(codename__in=rights))
-        self.token = tokens.issue(self.user, "tests")[1]
+        token, self.token = tokens.issue(self.user, "tests")
+        tokens.used(token)
         self.client = Client()
 
     def call(self, method: str, path: str, body: Any = None) -> HttpResponse:

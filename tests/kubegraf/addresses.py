@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
+Address = tuple[str, str, Callable[..., Any]]
 
-def addresses(
-    resolver: URLResolver | None = None, prefix: str = ""
-) -> Iterator[tuple[str, str, Callable[..., Any]]]:
+
+def addresses(resolver: URLResolver | None = None, prefix: str = "", space: str = "") -> Iterator[Address]:
     """Each address: its pattern, its name with the namespace, and its view."""
     for entry in (resolver or get_resolver()).url_patterns:
         path = prefix + str(entry.pattern).lstrip("^").rstrip("$").replace("\\Z", "")
         if isinstance(entry, URLResolver):
-            yield from addresses(entry, path)
+            yield from addresses(entry, path, f"{entry.namespace}:" if entry.namespace else space)
         elif isinstance(entry, URLPattern):
-            name = f"admin:{entry.name}" if path.startswith("admin/") else str(entry.name)
-            yield path, name, entry.callback
+            yield path, f"{space}{entry.name}", entry.callback

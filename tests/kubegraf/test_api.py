@@ -59,6 +59,7 @@ TABLE: dict[tuple[str, str], str] = {
     ("POST", "tokens/"): "signed in",
     ("GET", "tokens/{token}/"): "signed in",  # one's own
     ("DELETE", "tokens/{token}/"): "signed in",
+    ("GET", "history/"): "connectors.view_historicalconnector",
     ("GET", "/api/schema/"): "signed in",
 }
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -195,4 +196,5 @@ def test_the_overview_lists_every_collection() -> None:
         "event-types",
         "providers",
         "tokens",
+        "history",
     }

@@ -70,6 +70,7 @@ THE_API: dict[tuple[str, str], str] = {
     ("POST", "tokens/"): VIEWER,
     ("GET", "tokens/{token}/"): ADMIN,  # somebody else's
     ("DELETE", "tokens/{token}/"): ADMIN,
+    ("GET", "history/"): ADMIN,
     ("GET", "/api/schema/"): VIEWER,
 }
 
@@ -83,6 +84,7 @@ THE_CONSOLE: dict[str, tuple[str, str]] = {
     "admin:search": (VIEWER, VIEWER),
     "admin:view_on_site": (VIEWER, VIEWER),
     "admin:app_list": (VIEWER, VIEWER),
+    "history": (ADMIN, ADMIN),
     "admin:connectors_connector_changelist": (VIEWER, VIEWER),
     "admin:connectors_connector_add": (ADMIN, ADMIN),
     "admin:connectors_connector_change": (VIEWER, ADMIN),
