@@ -30,14 +30,16 @@ def history_page(request: HttpRequest) -> HttpResponse:
         **admin.site.each_context(request),
         "title": "History",
         "rows": rows(found[:PAGE]),
-        "kinds": [
-            (name, str(history.kinds()[name].instance_type._meta.verbose_name_plural)) for name in visible
-        ],
+        "kinds": [(name, _plural(name)) for name in visible],
         "chosen": chosen,
         "older": _older(found, chosen),
         "show_object": True,
     }
     return TemplateResponse(request, "admin/history.html", context)
+
+
+def _plural(kind: str) -> str:
+    return str(history.kinds()[kind].instance_type._meta.verbose_name_plural)
 
 
 def _older(found: list[tuple[str, object]], chosen: dict[str, str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from datetime import timedelta
@@ -10,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
-from django.test import Client
+from django.test import Client, override_settings
 from django.urls import reverse
 from django.utils import timezone
 
@@ -26,6 +26,7 @@ from tests.making import make_cluster, make_connector, make_subscription
 
 pytestmark = pytest.mark.django_db
 
+PBKDF2 = "django.contrib.auth.hashers.PBKDF2PasswordHasher"
 HUSH = "hush-hush-very-secret"
 
 
@@ -197,13 +198,16 @@ def test_roles_and_passwords_of_people_are_told() -> None:
     ]
 
 
-def test_signing_in_makes_no_line(client: Client) -> None:
+def test_signing_in_makes_no_line(client: Client, settings: Any) -> None:
     user = User.objects.create_superuser("root", password="the same one")
-    # Hashed by a former default, so that signing in hashes it anew.
-    User.objects.update(password="md5$$" + hashlib.md5(b"the same one").hexdigest())
-    client.post(reverse("admin:login"), {"username": "root", "password": "the same one"})
+    with override_settings(PASSWORD_HASHERS=[PBKDF2]):
+        former = make_password("the same one")
+    User.objects.update(password=former)
+    with override_settings(PASSWORD_HASHERS=[*settings.PASSWORD_HASHERS, PBKDF2]):
+        client.post(reverse("admin:login"), {"username": "root", "password": "the same one"})
     user.refresh_from_db()
     assert user.last_login is not None
+    assert user.password != former  # hashed anew
     assert len(told("user")) == 1
 
 
