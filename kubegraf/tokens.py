@@ -16,6 +16,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.permissions import SAFE_METHODS
@@ -103,6 +104,18 @@ class TokenAuthentication(BaseAuthentication):
     def authenticate_header(self, request: Request) -> str:
         """What 401 answers ask for."""
         return "Token"
+
+
+class TokenSchema(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself
+    """How the OpenAPI description tells of tokens."""
+
+    target_class = TokenAuthentication
+    name = "tokenAuth"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        """The header."""
+        words = "`Token kg_…`: an API token, whose scope is read, write or ingest."
+        return {"type": "apiKey", "in": "header", "name": "Authorization", "description": words}
 
 
 def covers(scope: str, method: str, view: Any) -> bool:
