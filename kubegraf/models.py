@@ -58,6 +58,22 @@ class ApiToken(models.Model):
         return self.state == "valid"
 
 
+class Identity(models.Model):
+    """Who somebody is at an OpenID Connect provider: the issuer's own name for them, which never changes."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="identities")
+    issuer = models.CharField(max_length=255)
+    subject = models.CharField(max_length=255)
+
+    class Meta:
+        default_permissions = ()  # nobody is shown them
+        verbose_name_plural = "identities"
+        constraints = (models.UniqueConstraint(fields=("issuer", "subject"), name="identity_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.subject} at {self.issuer}"
+
+
 def new_password(before: User | None, after: User) -> list[str]:
     """Whether somebody set another password. That Django hashes the same one anew at sign-in is no change."""
     changed = before is None or before.password != after.password

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
@@ -11,7 +12,7 @@ from kubegraf import metrics
 from kubegraf.api import router
 from kubegraf.history_page import history_page
 
-urlpatterns = [
+urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/history/", admin.site.admin_view(history_page), name="history"),
     path("admin/", admin.site.urls),
@@ -19,3 +20,6 @@ urlpatterns = [
     path("metrics", metrics.view, name="metrics"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
 ]
+
+if settings.OIDC_ISSUER:
+    urlpatterns.append(path("oidc/", include("kubegraf.oidc.urls")))

@@ -1,4 +1,4 @@
-"""Who changed what in people, roles and API tokens; what the roles give is in `kubegraf.roles`."""
+"""Who people are at a sign-in provider, and who changed what in people, roles and API tokens; what the roles give is in `kubegraf.roles`."""
 
 import django.contrib.auth.validators
 import django.core.serializers.json
@@ -16,6 +16,27 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.CreateModel(
+            name="Identity",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("issuer", models.CharField(max_length=255)),
+                ("subject", models.CharField(max_length=255)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="identities",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name_plural": "identities",
+                "default_permissions": (),
+                "constraints": [models.UniqueConstraint(fields=("issuer", "subject"), name="identity_once")],
+            },
+        ),
         migrations.CreateModel(
             name='HistoricalApiToken',
             fields=[
