@@ -12,11 +12,15 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
+
+from connectors import history
+from connectors.history_rows import rows
 
 if TYPE_CHECKING:  # the theme's own classes have no types; they are Django's, looking otherwise
     from django.contrib.admin import ModelAdmin, StackedInline
@@ -104,6 +108,28 @@ class ConsolePage(ModelAdmin[M]):
             return button(request, row) or HttpResponseRedirect(self.page_of(row))
 
         return view
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Who changed what in it, where that is kept; what the admin itself remembers of it elsewhere."""
+        if self.model._meta.model_name not in history.kinds():
+            return super().history_view(request, object_id, extra_context)
+        row = self.get_object(request, unquote(object_id))
+        if row is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]  # not in the stubs
+        if not self.has_view_or_change_permission(request, row):
+            raise PermissionDenied
+        kind = str(self.model._meta.model_name)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"History of {row}",
+            "opts": self.opts,
+            "object": row,
+            "rows": rows(history.lines([kind], limit=200, object_id=str(row.pk))),
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "admin/object_history_lines.html", context)
 
     def page_of(self, row: M) -> str:
         """The address of a row's page."""

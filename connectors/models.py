@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -9,9 +12,27 @@ from django.utils import timezone
 
 from connectors import registry
 from connectors.errors import Reason
-from connectors.fields import EncryptedJSONText
+from connectors.fields import EncryptedJSONText, Stored
+from connectors.history import History
 from connectors.ids import uuid7
 from connectors.message import FOLLOW_UPS, Message
+
+
+def new_secrets(before: Connector | None, after: Connector) -> list[str]:
+    """The names of the secrets that are other ones than before; those that were taken away, too."""
+    if isinstance(after.secrets, Stored):
+        return []  # left as they are
+    old, new = {} if before is None else _by_name(before.secrets), _by_name(after.secrets)
+    return [f"config.{name}" for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+
+
+def _by_name(secrets: str) -> dict[str, Any]:
+    """The column's text by the names in it; whatever else it is, as one secret."""
+    try:
+        decoded = json.loads(secrets or "{}")
+    except (TypeError, ValueError):
+        return {"secrets": secrets}
+    return decoded if isinstance(decoded, dict) else {"secrets": decoded}
 
 
 class BreakerState(models.TextChoices):
@@ -82,8 +103,23 @@ class Connector(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
+    history = History(
+        tracked=(
+            "name",
+            "provider",
+            "enabled",
+            "options",
+            "deliver_brief",
+            "rate_per_second",
+            "digest_after",
+        ),
+        hidden=("secrets",),
+        secrets=new_secrets,
+    )
+
     class Meta:
         ordering = ("name",)
+        permissions = (("test_connector", "Can test and resume connectors"),)
 
     def __str__(self) -> str:
         return self.name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import IO, Any, ClassVar
 
@@ -30,7 +30,7 @@ class ModelPermissions(DjangoModelPermissions):
     """Django's own permissions: view to read, and add, change, delete to write.
 
     A view's `permission_of_action` names, by action, what something other than plain writing takes:
-    `{"test": "change"}`; or permissions in full, of which any is enough.
+    `{"test": "change"}`; with a dot in it, it is the whole name of a permission; of several, any is enough.
     """
 
     perms_map = {
@@ -47,6 +47,8 @@ class ModelPermissions(DjangoModelPermissions):
             return super().has_permission(request, view)
         if isinstance(right, tuple):
             return any(request.user.has_perm(each) for each in right)
+        if "." in right:
+            return request.user.has_perm(right)
         model: type[Model] = self._queryset(view).model
         return request.user.has_perm(f"{model._meta.app_label}.{right}_{model._meta.model_name}")
 
@@ -193,3 +195,5 @@ class Api(viewsets.GenericViewSet[Any]):
     pagination_class = Pages
     lookup_value_regex = r"[0-9]{1,18}"
     permission_of_action: ClassVar[dict[str, Any]] = {}
+    ingest: ClassVar[Collection[str]] = ()
+    """The actions that a token which may only report things covers."""

@@ -101,6 +101,7 @@ class EventViewSet(Handling, mixins.ListModelMixin, mixins.RetrieveModelMixin, A
     serializer_class = EventSerializer
     filterset_class = EventFilters
     lookup_value_regex = r"[0-9a-fA-F-]{32,36}"
+    ingest = ("create",)
 
     @extend_schema(
         request=ReportSerializer, responses={201: EventSerializer, 200: EventSerializer}, filters=False

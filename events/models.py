@@ -9,7 +9,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from connectors.fields import EncryptedJSONText
+from connectors.fields import EncryptedJSONText, Stored
+from connectors.history import History
 from connectors.ids import uuid7
 from connectors.message import Severity
 from connectors.models import Connector
@@ -35,6 +36,13 @@ class WatchState(models.TextChoices):
     DEGRADED = "degraded", "watching, with something missing"
     UNREACHABLE = "unreachable"
     STOPPED = "stopped"
+
+
+def new_kubeconfig(before: Cluster | None, after: Cluster) -> list[str]:
+    """Whether the kubeconfig is another one than before."""
+    stands_for_it = isinstance(after.kubeconfig, Stored)  # left as it is
+    old = "" if before is None else str(before.kubeconfig)
+    return ["kubeconfig"] if not stands_for_it and after.kubeconfig != old else []
 
 
 class Cluster(models.Model):
@@ -84,6 +92,12 @@ class Cluster(models.Model):
 
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
+    history = History(
+        tracked=("name", "enabled", "access", "context", "namespaces"),
+        hidden=("kubeconfig",),
+        secrets=new_kubeconfig,
+    )
+
     class Meta:
         ordering = ("name",)
 
@@ -127,6 +141,10 @@ class Silence(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     ended_at = models.DateTimeField(null=True, editable=False, help_text="When it was ended early.")
     ended_by = models.CharField(max_length=150, blank=True, editable=False)
+
+    history = History(
+        tracked=("event_types", "clusters", "namespaces", "resources", "starts_at", "ends_at", "reason")
+    )
 
     class Meta:
         ordering = ("-starts_at", "-pk")
@@ -272,6 +290,20 @@ class Subscription(models.Model):
     send_resolved = models.BooleanField(default=True, help_text="Tell when it is over, too.")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+
+    history = History(
+        tracked=(
+            "connector",
+            "enabled",
+            "event_types",
+            "min_severity",
+            "namespaces",
+            "clusters",
+            "conditions",
+            "schedule",
+            "send_resolved",
+        )
+    )
 
     class Meta:
         ordering = ("connector__name", "pk")

@@ -9,7 +9,9 @@ from connectors.delivery_api import DeliveryViewSet
 from events.api import ClusterViewSet, EventTypeViewSet, EventViewSet
 from events.silence_api import SilenceViewSet
 from events.subscription_api import ConnectorViewSet, SubscriptionViewSet
+from kubegraf.history_api import HistoryViewSet
 from kubegraf.overview_api import OverviewViewSet
+from kubegraf.token_api import ApiTokenViewSet
 
 router = DefaultRouter()
 router.include_format_suffixes = False  # JSON is all there is
@@ -22,3 +24,5 @@ router.register("clusters", ClusterViewSet, "cluster")
 router.register("event-types", EventTypeViewSet, "event-type")
 router.register("providers", ProviderViewSet, "provider")
 router.register("overview", OverviewViewSet, "overview")
+router.register("tokens", ApiTokenViewSet, "token")
+router.register("history", HistoryViewSet, "history")

@@ -98,6 +98,8 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             _item("People", "group", "admin:auth_user_changelist", "auth.view_user"),
             _item("Roles", "shield_person", "admin:auth_group_changelist", "auth.view_group"),
+            _item("API tokens", "key", "admin:kubegraf_apitoken_changelist"),
+            _item("History", "history", "history", "connectors.view_historicalconnector"),
         ],
     },
 ]

@@ -29,14 +29,14 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
-from rest_framework.authentication import TokenAuthentication
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
 from connectors import tally
 from connectors.models import UNSETTLED, BreakerState, Connector, Delivery
 from events.models import Cluster, Event, EventStatus, WatchState
 from events.record import EVENTS
+from kubegraf.tokens import TokenAuthentication
 
 PATH = "/metrics"
 
@@ -79,14 +79,14 @@ def exposition(request: HttpRequest) -> HttpResponse:
 
 
 def _is_known(request: HttpRequest) -> bool:
-    """Whether the request brings KUBEGRAF_METRICS_TOKEN, or the API token of an active user."""
+    """Whether the request brings KUBEGRAF_METRICS_TOKEN, or an API token that may read, of an active user."""
     scheme, _, sent = request.headers["Authorization"].partition(" ")
     if scheme.lower() == "bearer":
         token: str = settings.METRICS_TOKEN
         return bool(token) and hmac.compare_digest(sent.strip().encode(), token.encode())
     try:
         return TokenAuthentication().authenticate(Request(request)) is not None
-    except AuthenticationFailed:
+    except APIException:  # no token of ours, or one whose scope does not cover this
         return False
 
 

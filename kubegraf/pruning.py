@@ -1,4 +1,4 @@
-"""Prunes the whole record by age: deliveries with their attempts, then events."""
+"""Prunes the whole record by age: deliveries with their attempts, then events, then the history."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.conf import settings
 from django.utils import timezone
 
+from connectors.history import prune as prune_history
 from connectors.pruning import prune_deliveries
 from events.pruning import keeping, prune_events, still_open
 
@@ -23,11 +25,14 @@ class Pruned:
 
     deliveries: int = 0
     events: int = 0
+    history: int = 0
     finished: bool = True
 
 
 def prune(keep: timedelta | None = None, *, dry_run: bool = False, seconds: float | None = None) -> Pruned:
     """Deletes what has been over for longer than `keep`, by default KUBEGRAF_KEEP_DAYS.
+
+    The history of who changed what is kept for KUBEGRAF_HISTORY_DAYS, whatever `keep` says.
 
     What occurred is never kept for less than that: the watch leaves out occurrences that are older, and
     would report a younger one again, which its object still shows. `seconds` is about how long it may take.
@@ -44,6 +49,11 @@ def prune(keep: timedelta | None = None, *, dry_run: bool = False, seconds: floa
             return pruned
     for number in _unhurried(prune_events(before, occurred_before, dry_run=dry_run)):
         pruned.events += number
+        if _is_over(deadline):
+            pruned.finished = False
+            return pruned
+    for number in _unhurried(prune_history(now - timedelta(days=settings.HISTORY_DAYS), dry_run=dry_run)):
+        pruned.history += number
         if _is_over(deadline):
             pruned.finished = False
             return pruned

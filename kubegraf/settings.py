@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import django_stubs_ext
@@ -13,6 +14,7 @@ from connectors.engine.retry import SCHEDULE
 from kubegraf import logs
 from kubegraf.console import UNFOLD as UNFOLD
 from kubegraf.env import BASE_DIR, data_dir, database_url, env, key, redis_url
+from kubegraf.oidc.claims import rules
 
 # Lets classes such as ModelAdmin[Connector] say at run time, too, what they are about.
 django_stubs_ext.monkeypatch()
@@ -53,11 +55,11 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "rest_framework",
-    "rest_framework.authtoken",
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "csp",
+    "axes",
     "connectors",
     "events",
     "kubegraf",
@@ -74,14 +76,16 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "simple_history.middleware.HistoryRequestMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",  # the last: it answers for what the others let through
 ]
 
 ROOT_URLCONF = "kubegraf.urls"
 WSGI_APPLICATION = "kubegraf.wsgi.application"
 
-TEMPLATES = [
+TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
@@ -171,9 +175,59 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # lets nobody try who is shut out
+    "django.contrib.auth.backends.ModelBackend",
+]
+
+# Shutting out who guesses passwords (`kubegraf.lockout`).
+TRUSTED_PROXIES = env.int("KUBEGRAF_TRUSTED_PROXIES", default=0)
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=env.int("KUBEGRAF_LOCKOUT_MINUTES", default=15))
+if TRUSTED_PROXIES < 0 or timedelta(minutes=1) > AXES_COOLOFF_TIME:
+    raise ImproperlyConfigured(
+        "KUBEGRAF_TRUSTED_PROXIES must be 0 or more, and KUBEGRAF_LOCKOUT_MINUTES 1 or more."
+    )
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = (
+    False  # or whoever goes on guessing shuts a person out for ever
+)
+AXES_CLIENT_IP_CALLABLE = "kubegraf.lockout.client_address"
+AXES_LOCKOUT_CALLABLE = "kubegraf.lockout.locked_out"
+AXES_WHITELIST_CALLABLE = "kubegraf.lockout.is_no_guess"
+AXES_ENABLE_ADMIN = False
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
+
+# Signing in at an OpenID Connect provider (`kubegraf.oidc`). Without an issuer nothing of it is there.
+OIDC_ISSUER: str = env.str("KUBEGRAF_OIDC_ISSUER", default="").strip()
+if OIDC_ISSUER:
+    OIDC_RP_CLIENT_ID: str = env.str("KUBEGRAF_OIDC_CLIENT_ID", default="").strip()
+    OIDC_RP_CLIENT_SECRET: str = env.str("KUBEGRAF_OIDC_CLIENT_SECRET", default="").strip()
+    OIDC_NAME: str = env.str("KUBEGRAF_OIDC_NAME", default="single sign-on")
+    OIDC_RP_SCOPES: str = env.str("KUBEGRAF_OIDC_SCOPES", default="openid email profile")
+    OIDC_ROLES: list[str] = env.list("KUBEGRAF_OIDC_ROLES", default=[])
+    OIDC_DEFAULT_ROLE: str = env.str("KUBEGRAF_OIDC_DEFAULT_ROLE", default="")
+    try:
+        rules(OIDC_ROLES)
+    except ValueError as error:
+        raise ImproperlyConfigured(str(error)) from None
+    OIDC_USE_PKCE = True
+    OIDC_TIMEOUT = 10
+    if not OIDC_RP_CLIENT_ID or not OIDC_RP_CLIENT_SECRET:
+        raise ImproperlyConfigured(
+            "With KUBEGRAF_OIDC_ISSUER, KUBEGRAF_OIDC_CLIENT_ID and KUBEGRAF_OIDC_CLIENT_SECRET must be set,"
+            " too."
+        )
+    if not OIDC_ISSUER.startswith("https://") and not env.bool("KUBEGRAF_ALLOW_HTTP", default=False):
+        raise ImproperlyConfigured(f"KUBEGRAF_OIDC_ISSUER is {OIDC_ISSUER!r}; it must begin with https://.")
+    AUTHENTICATION_BACKENDS += ["kubegraf.oidc.backend.ProviderBackend"]
+    TEMPLATES[0]["OPTIONS"]["context_processors"] += ["kubegraf.oidc.pages.offer"]
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.TokenAuthentication",
+        "kubegraf.tokens.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.DjangoModelPermissions"],
@@ -236,6 +290,10 @@ LEASE_SECONDS = env.float("KUBEGRAF_LEASE_SECONDS", default=60.0)
 KEEP_DAYS = env.int("KUBEGRAF_KEEP_DAYS", default=90)
 if KEEP_DAYS < 1:
     raise ImproperlyConfigured(f"KUBEGRAF_KEEP_DAYS is {KEEP_DAYS}; it must be 1 or more.")
+# The same for the history of who changed what, of which there is little.
+HISTORY_DAYS = env.int("KUBEGRAF_HISTORY_DAYS", default=730)
+if HISTORY_DAYS < 1:
+    raise ImproperlyConfigured(f"KUBEGRAF_HISTORY_DAYS is {HISTORY_DAYS}; it must be 1 or more.")
 METRICS_TOKEN: str = env.str("KUBEGRAF_METRICS_TOKEN", default="").strip()
 
 # --- Watching and detection -----------------------------------------------------------------------------

@@ -20,8 +20,9 @@ def prune() -> None:
     """Deletes what has been over for longer than KUBEGRAF_KEEP_DAYS; hands on after its share of time."""
     pruned = pruning.prune(seconds=SHARE_SECONDS)
     tally.forget_hours()
-    if pruned.deliveries or pruned.events:
-        logger.info("pruned %d deliveries and %d events", pruned.deliveries, pruned.events)
+    if pruned.deliveries or pruned.events or pruned.history:
+        words = "pruned %d deliveries, %d events and %d lines of history"
+        logger.info(words, pruned.deliveries, pruned.events, pruned.history)
     if not pruned.finished:
         prune.delay()
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
 from kubegraf import metrics
 from kubegraf.api import router
+from kubegraf.history_page import history_page
 
-urlpatterns = [
+urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/history/", admin.site.admin_view(history_page), name="history"),
     path("admin/", admin.site.urls),
     path("api/v1/", include(router.urls)),
     path("metrics", metrics.view, name="metrics"),
@@ -21,3 +23,5 @@ urlpatterns = [
 
 if settings.DEMO:
     urlpatterns.append(path("demo/", include("demo.urls")))
+if settings.OIDC_ISSUER:
+    urlpatterns.append(path("oidc/", include("kubegraf.oidc.urls")))

@@ -9,7 +9,8 @@ from uuid import uuid4
 from django.contrib.auth.models import Permission, User
 from django.http import HttpResponse
 from django.test import Client
-from rest_framework.authtoken.models import Token
+
+from kubegraf import tokens
 
 API = "/api/v1/"
 
@@ -20,7 +21,8 @@ class Caller:
     def __init__(self, *rights: str, everything: bool = False) -> None:
         self.user = User.objects.create_user(f"caller-{uuid4().hex}", is_superuser=everything)
         self.user.user_permissions.set(Permission.objects.filter(codename__in=rights))
-        self.token = Token.objects.create(user=self.user).key
+        token, self.token = tokens.issue(self.user, "tests")
+        tokens.used(token)
         self.client = Client()
 
     def call(self, method: str, path: str, body: Any = None) -> HttpResponse:

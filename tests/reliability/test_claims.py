@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.contrib.auth.models import User
-from rest_framework.authtoken.models import Token
 
 from connectors.models import Attempt, Delivery
+from kubegraf import tokens
 from tests.receiver import Receiver
 from tests.reliability.traffic import crew, happen, outcomes, received, subscribed, wait_until_all
 from tests.running import Processes
@@ -72,7 +72,7 @@ def test_reports_that_come_while_workers_write_are_all_taken(
     receiver: Receiver, processes: Processes
 ) -> None:
     subscribed(receiver)
-    token = Token.objects.create(user=User.objects.create_superuser("reporter")).key
+    token = tokens.issue(User.objects.create_superuser("reporter"), "tests")[1]
     running = crew(processes, 2)
     web = processes.web()
     happen(100)

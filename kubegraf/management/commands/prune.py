@@ -17,7 +17,8 @@ class Command(BaseCommand):
 
     help = (
         "Deletes deliveries with their attempts, and events that are over, older than KUBEGRAF_KEEP_DAYS."
-        " Open events and unsettled deliveries are kept however old they are."
+        " Open events and unsettled deliveries are kept however old they are. The history of who changed"
+        " what is kept for KUBEGRAF_HISTORY_DAYS."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -32,6 +33,8 @@ class Command(BaseCommand):
         pruned = prune(None if days is None else timedelta(days=days), dry_run=dry_run)
         verb = "would be deleted" if dry_run else "deleted"
         self.stdout.write(f"{pruned.deliveries} deliveries and {pruned.events} events {verb}.")
+        if pruned.history:
+            self.stdout.write(f"{pruned.history} lines of the history of the configuration {verb}.")
         if days is not None and days < settings.KEEP_DAYS:
             self.stdout.write(
                 f"What occurred, rather than opened and was resolved, is kept for {settings.KEEP_DAYS} days"

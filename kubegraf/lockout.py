@@ -1,0 +1,65 @@
+"""Shutting out who guesses passwords: django-axes counts; here is whose address counts, and the answer.
+
+Counted is by name and address together, so that nobody shuts somebody else out from afar. API tokens are not
+passwords, and cannot be guessed; nothing here concerns them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from datetime import datetime
+from typing import Any
+
+from axes.helpers import get_client_username, get_cool_off
+from axes.models import AccessAttempt
+from django.conf import settings
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """From where somebody asks.
+
+    Whatever stands in X-Forwarded-For a client may have written itself, except for what our own proxies have
+    added at its end: KUBEGRAF_TRUSTED_PROXIES says how many they are.
+    """
+    proxies: int = settings.TRUSTED_PROXIES
+    forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
+    if proxies and len(forwarded) >= proxies:
+        try:
+            return str(ipaddress.ip_address(forwarded[-proxies].strip("[]")))
+        except ValueError:
+            pass
+    return request.META.get("REMOTE_ADDR") or None
+
+
+def is_no_guess(request: HttpRequest, credentials: dict[str, Any] | None = None) -> bool:
+    """Whether this is no attempt at a password, such as signing in at the OpenID Connect provider."""
+    return not get_client_username(request, credentials)
+
+
+def locked_out(
+    request: HttpRequest, response: HttpResponse | None, credentials: dict[str, Any] | None
+) -> HttpResponse:
+    """429, with why and until when."""
+    until = _until(request, credentials)
+    minutes = max(1, round((until - timezone.now()).total_seconds() / 60))
+    context = {
+        **admin.site.each_context(request),
+        "title": "Too many wrong passwords",
+        "until": until,
+        "minutes": minutes,
+    }
+    answer = render(request, "admin/locked_out.html", context, status=429)
+    answer["Retry-After"] = str(minutes * 60)
+    return answer
+
+
+def _until(request: HttpRequest, credentials: dict[str, Any] | None) -> datetime:
+    """When the latest failure is long enough ago."""
+    name, address = get_client_username(request, credentials), client_address(request)
+    attempts = AccessAttempt.objects.filter(username=name, ip_address=address).order_by("-attempt_time")
+    latest = attempts.values_list("attempt_time", flat=True).first() or timezone.now()
+    return latest + get_cool_off(request)

@@ -1,0 +1,68 @@
+"""The way to the provider and back, and the button that leads there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.core.exceptions import SuspiciousOperation
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from mozilla_django_oidc.views import OIDCAuthenticationCallbackView, OIDCAuthenticationRequestView
+
+from kubegraf.oidc.provider import Unavailable, discovered
+
+
+def offer(request: HttpRequest) -> dict[str, Any]:
+    """For templates: what the button says, and where it leads."""
+    return {"oidc_name": settings.OIDC_NAME, "oidc_start": reverse("oidc_authentication_init")}
+
+
+class Start(OIDCAuthenticationRequestView):  # type: ignore[misc]  # the library has no types
+    """Goes to the provider."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Asks nobody anything yet."""
+        self.OIDC_RP_CLIENT_ID = settings.OIDC_RP_CLIENT_ID
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """The way there, with a state, a nonce and a challenge (PKCE) of its own."""
+        try:
+            self.OIDC_OP_AUTH_ENDPOINT = discovered()["authorization_endpoint"]
+        except Unavailable:
+            return refusal(
+                request, "The sign-in provider cannot be reached at present. Try again later.", 503
+            )
+        answer: HttpResponse = super().get(request)
+        return answer
+
+
+class Callback(OIDCAuthenticationCallbackView):  # type: ignore[misc]  # the library has no types
+    """Comes back from the provider."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """The console, or why not."""
+        try:
+            answer: HttpResponse = super().get(request)
+        except SuspiciousOperation:  # another state than was sent
+            return self.login_failure()
+        return answer
+
+    @property
+    def success_url(self) -> str:
+        """Where somebody wanted to go; else the overview."""
+        wanted = self.request.session.get("oidc_login_next")
+        return str(wanted or reverse("admin:index"))
+
+    def login_failure(self) -> HttpResponse:
+        """A page that says why."""
+        words = getattr(self.request, "refusal", "Signing in was not completed. Try again.")
+        return refusal(self.request, words, 403)
+
+
+def refusal(request: HttpRequest, words: str, status: int) -> HttpResponse:
+    """The page that says why somebody does not come in."""
+    context = {**admin.site.each_context(request), "title": "You are not signed in", "words": words}
+    return render(request, "admin/not_signed_in.html", context, status=status)

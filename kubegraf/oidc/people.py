@@ -1,0 +1,88 @@
+"""Who of ours somebody from the provider is, and with which roles they come in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import Group, User
+from django.db import transaction
+
+from kubegraf import roles
+from kubegraf.models import Identity
+from kubegraf.oidc.claims import roles_of, rules
+
+CONFLICT = "An account with your e-mail address already exists here, and it is not yours by this provider."
+
+
+class Refused(Exception):
+    """Somebody does not come in; the text says why, to them."""
+
+
+@transaction.atomic
+def person_of(claims: Mapping[str, Any]) -> User:
+    """The user that verified claims stand for, made if they are new, with their roles. Raises Refused.
+
+    They are known by issuer and subject. Whoever comes for the first time is taken for the user with their
+    e-mail address only if the provider says that it has verified the address.
+    """
+    issuer, subject = str(claims["iss"]), str(claims["sub"])
+    identity = Identity.objects.select_related("user").filter(issuer=issuer, subject=subject).first()
+    user = identity.user if identity else _by_address(claims, issuer)
+    if user is not None and not user.is_active:
+        raise Refused("Your account here is not active.")
+    groups = _groups(claims, user)
+    if not groups and not (user and user.is_superuser):
+        raise Refused("You have no role here. Ask an administrator for one.")
+    if user is None:
+        user = _new(claims)
+    if identity is None:
+        Identity.objects.create(user=user, issuer=issuer, subject=subject)
+    roles.give(user, groups)
+    return user
+
+
+def _address(claims: Mapping[str, Any]) -> str:
+    """The e-mail address, if the provider stands for it."""
+    return str(claims.get("email") or "") if claims.get("email_verified") is True else ""
+
+
+def _by_address(claims: Mapping[str, Any], issuer: str) -> User | None:
+    address = _address(claims)
+    found = list(User.objects.filter(email__iexact=address)[:2]) if address else []
+    if len(found) > 1 or (found and found[0].identities.filter(issuer=issuer).exists()):
+        raise Refused(CONFLICT)
+    return found[0] if found else None
+
+
+def _groups(claims: Mapping[str, Any], user: User | None) -> list[Group]:
+    """The roles to come in with: the provider's where it decides, else those there are, else the default."""
+    configured = rules(settings.OIDC_ROLES)
+    named = roles_of(claims, configured)
+    held = list(user.groups.all()) if user else []
+    if configured:
+        # Roles that no rule speaks of were given here, and are kept.
+        ruled = {rule.role.lower() for rule in configured}
+        groups = [
+            group for group in held if group.name.lower() not in ruled and group.name not in roles.ROLES
+        ]
+        groups += [group for group in Group.objects.all() if group.name.lower() in named]
+    else:
+        groups = held
+    if groups or not settings.OIDC_DEFAULT_ROLE:
+        return groups
+    return list(Group.objects.filter(name__iexact=settings.OIDC_DEFAULT_ROLE))
+
+
+def _new(claims: Mapping[str, Any]) -> User:
+    """A user without a password."""
+    wish = str(claims.get("preferred_username") or _address(claims) or claims["sub"])
+    name = re.sub(r"[^\w.@+-]", "-", wish)[:140] or "user"
+    number, free = 1, name
+    while User.objects.filter(username=free).exists():
+        number += 1
+        free = f"{name}-{number}"
+    first, last = (str(claims.get(part) or "")[:150] for part in ("given_name", "family_name"))
+    return User.objects.create_user(free, email=_address(claims), first_name=first, last_name=last)

@@ -1,0 +1,167 @@
+"""People in the console: who they are, whether they may come in, and their roles."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import Group, User
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+
+from connectors import history
+from connectors.console import ConsolePage
+from kubegraf import roles
+
+
+class RolesField(forms.ModelMultipleChoiceField):
+    """Roles to choose from, each with what it is for."""
+
+    def label_from_instance(self, obj: Group) -> str:
+        """The name, and of our own roles what they are for."""
+        role = roles.ROLES.get(obj.name)
+        return f"{obj.name}: {role.summary}" if role else obj.name
+
+
+class WithRoles(forms.ModelForm[User]):
+    """A form in which roles are given. `giver` is who fills it in."""
+
+    giver: ClassVar[User]
+
+    roles = RolesField(
+        queryset=Group.objects.all(),
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="Somebody without a role cannot enter the console.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields.get("roles")
+        if isinstance(field, RolesField):
+            groups = [group for group in roles.in_order(Group.objects.all()) if self._may_give(group)]
+            field.queryset = Group.objects.filter(pk__in=[group.pk for group in groups])
+            field.choices = [(group.pk, field.label_from_instance(group)) for group in groups]
+            if self.instance.pk:
+                field.initial = list(self.instance.groups.values_list("pk", flat=True))
+
+    def chosen(self) -> list[Group]:
+        """The roles as chosen, and those that whoever filled in the form could not have taken away."""
+        kept = self.instance.groups.all() if self.instance.pk else ()
+        chosen: list[Group] = list(self.cleaned_data["roles"])
+        return chosen + [group for group in kept if not self._may_give(group)]
+
+    def _may_give(self, group: Group) -> bool:
+        return roles.may_give(self.giver, group)
+
+
+class PersonForm(WithRoles, UserChangeForm):  # type: ignore[misc]  # the theme's form has no types
+    """Somebody who is known."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk == self.giver.pk:
+            for name in ("roles", "is_active"):
+                if name in self.fields:
+                    self.fields[name].disabled = True
+                    self.fields[name].help_text = "Nobody changes this of themselves."
+
+
+class NewPersonForm(WithRoles, UserCreationForm):  # type: ignore[misc]  # the theme's form has no types
+    """Somebody new."""
+
+
+admin.site.unregister(User)
+
+
+@admin.register(User)
+class PersonPage(UserAdmin[User], ConsolePage[User]):
+    """Who may sign in, and with which roles."""
+
+    form = PersonForm
+    add_form = NewPersonForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ("username", "name", "email", "roles_shown", "is_active", "last_login")
+    list_filter = ("is_active", "groups")
+    search_help_text = "Username, name or e-mail address"
+    readonly_fields = ("last_login", "date_joined")
+    fieldsets = (
+        (None, {"fields": ("username", "first_name", "last_name", "email", "is_active")}),
+        ("Roles", {"fields": ("roles",)}),
+        ("Coming in", {"fields": ("password", "last_login", "date_joined")}),
+    )
+    add_fieldsets = (
+        (None, {"fields": ("username", "first_name", "last_name", "email")}),
+        ("Roles", {"fields": ("roles",)}),
+        ("Password", {"fields": ("usable_password", "password1", "password2")}),
+    )
+    details = ("Beyond roles", {"fields": ("is_superuser", "user_permissions"), "classes": ("collapse",)})
+
+    @admin.display(description="name")
+    def name(self, person: User) -> str:
+        """First and last name."""
+        return person.get_full_name()
+
+    @admin.display(description="roles")
+    def roles_shown(self, person: User) -> str:
+        """The roles, or that somebody needs none."""
+        names = [group.name for group in roles.in_order(person.groups.all())]
+        return ", ".join([*names, "superuser"] if person.is_superuser else names)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        """With their roles."""
+        return super().get_queryset(request).prefetch_related("groups")
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Single rights are for superusers to give."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None:
+            return fieldsets
+        if not self.has_change_permission(request, obj):
+            return [fieldsets[0], ("Roles", {"fields": ("roles_shown",)})]
+        return [*fieldsets, self.details] if request.user.is_superuser else fieldsets
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """For whoever may only look, the roles in words."""
+        fields = super().get_readonly_fields(request, obj)
+        looks = obj is not None and not self.has_change_permission(request, obj)
+        return [*fields, "roles_shown"] if looks else fields
+
+    def get_form(
+        self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """The form, which knows who fills it in."""
+        form = super().get_form(request, obj, change=change, **kwargs)
+        return type(form.__name__, (form,), {"giver": request.user})
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Nobody changes whoever may do more than they: it would be theirs with a new password."""
+        return super().has_change_permission(request, obj) and _reaches(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """The same; and nobody deletes themselves."""
+        allowed = super().has_delete_permission(request, obj) and _reaches(request, obj)
+        return allowed and (obj is None or obj.pk != request.user.pk)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Saves, and gives the roles."""
+        before = _single_rights(form.instance)
+        super().save_related(request, form, formsets, change)
+        history.tell(form.instance, "single rights", before, _single_rights(form.instance))
+        if "roles" in form.cleaned_data:
+            roles.give(form.instance, form.chosen())
+
+
+def _single_rights(person: User) -> list[str]:
+    return sorted(person.user_permissions.values_list("name", flat=True))
+
+
+def _reaches(request: HttpRequest, person: User | None) -> bool:
+    user: Any = request.user
+    if person is None or user.is_superuser or user.pk == person.pk:
+        return True
+    return not person.is_superuser and bool(user.has_perms(person.get_all_permissions()))

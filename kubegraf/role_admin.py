@@ -1,0 +1,110 @@
+"""Roles in the console, in words. Those that are laid down in `kubegraf.roles` nobody edits."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin
+from django.contrib.auth.models import Group
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from connectors import history
+from connectors.console import ConsolePage
+from kubegraf import roles
+
+_VERBS = ("view", "add", "change", "delete")
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class RolePage(GroupAdmin, ConsolePage[Group]):
+    """What people with a role may do."""
+
+    list_display = ("name", "summary", "people_number")
+    ordering = ("pk",)
+    search_fields = ()
+    readonly_fields = ("summary", "rights", "people")
+
+    @admin.display(description="what it is for")
+    def summary(self, group: Group) -> str:
+        """A sentence."""
+        role = roles.ROLES.get(group.name)
+        return role.summary if role else "A role of your own."
+
+    @admin.display(description="people", ordering="people_number")
+    def people_number(self, group: Any) -> int:
+        """How many have it."""
+        return int(group.people_number)
+
+    @admin.display(description="may")
+    def rights(self, group: Group) -> SafeString:
+        """What it gives the right to, a line for each kind of thing."""
+        return format_html(
+            '<dl class="kg-facts">{}</dl>',
+            format_html_join("", "<dt>{}</dt><dd>{}</dd>", _in_words(group)),
+        )
+
+    @admin.display(description="people")
+    def people(self, group: Group) -> SafeString | str:
+        """Who has it, up to a hundred."""
+        holders = list(group.user_set.order_by("username").values_list("pk", "username")[:101])
+        if not holders:
+            return "Nobody yet."
+        rows = ((reverse("admin:auth_user_change", args=(pk,)), name) for pk, name in holders[:100])
+        links = format_html_join(", ", '<a class="kg-link" href="{}">{}</a>', rows)
+        return format_html("{} and more", links) if len(holders) > 100 else links
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
+        """With the number of people."""
+        return super().get_queryset(request).annotate(people_number=Count("user"))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Group | None = None) -> Any:
+        """The words; single rights to choose from only where somebody may choose them."""
+        if obj is None:
+            return [(None, {"fields": ("name", "permissions")})]
+        words = ("name", "summary", "rights", "people")
+        if self.has_change_permission(request, obj):
+            single = {"fields": ("permissions",), "classes": ("collapse",)}
+            return [(None, {"fields": words}), ("Single rights", single)]
+        return [(None, {"fields": words})]
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        """Our own roles are the same everywhere."""
+        return super().has_change_permission(request, obj) and not (obj and obj.name in roles.ROLES)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        """They would be back after the next `migrate`."""
+        return super().has_delete_permission(request, obj) and not (obj and obj.name in roles.ROLES)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Saves, and tells the history what it gives now."""
+        group: Group = form.instance
+        before = sorted(group.permissions.values_list("name", flat=True))
+        super().save_related(request, form, formsets, change)
+        history.tell(group, "rights", before, sorted(group.permissions.values_list("name", flat=True)))
+
+
+def _in_words(group: Group) -> Iterator[tuple[str, str]]:
+    """Each kind of thing with what may be done with it."""
+    plain: dict[str, list[str]] = defaultdict(list)
+    more: dict[str, list[str]] = defaultdict(list)
+    for right in group.permissions.select_related("content_type"):
+        model = right.content_type.model_class()
+        kind = str(model._meta.verbose_name_plural) if model else right.content_type.model
+        kind = kind[0].upper() + kind[1:]
+        verb = right.codename.partition("_")[0]
+        if right.codename == f"{verb}_{right.content_type.model}" and verb in _VERBS:
+            plain[kind].append(verb)
+        else:
+            more[kind].append(right.name.removeprefix("Can "))
+    for kind in sorted({*plain, *more}):
+        verbs = sorted(plain[kind], key=_VERBS.index)
+        yield kind, ", ".join([*verbs, *sorted(more[kind])])

@@ -1,0 +1,293 @@
+"""Signing in at an OpenID Connect provider: who comes in, as whom, and every answer that is not believed."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings as configured
+from django.contrib.auth.models import Group, User
+from django.test import Client
+from django.urls import reverse
+
+from kubegraf import roles
+from kubegraf.models import Identity
+from kubegraf.oidc.claims import roles_of, rules
+from kubegraf.oidc.people import CONFLICT
+from tests.fakes import oidc
+
+pytestmark = pytest.mark.django_db
+
+START = "/oidc/start/"
+
+
+@pytest.fixture
+def provider(settings: Any) -> Iterator[oidc.Provider]:
+    """A provider, and the settings that name it."""
+    started = oidc.Provider()
+    settings.OIDC_ISSUER = started.issuer
+    settings.OIDC_RP_CLIENT_ID, settings.OIDC_RP_CLIENT_SECRET = oidc.CLIENT, oidc.SECRET
+    settings.OIDC_NAME, settings.OIDC_RP_SCOPES = "Example", "openid email profile"
+    settings.OIDC_ROLES, settings.OIDC_DEFAULT_ROLE = ["groups:sre=operator", "groups:staff=viewer"], ""
+    settings.OIDC_USE_PKCE, settings.OIDC_TIMEOUT = True, 5
+    settings.AUTHENTICATION_BACKENDS = [
+        *configured.AUTHENTICATION_BACKENDS,
+        "kubegraf.oidc.backend.ProviderBackend",
+    ]
+    settings.ROOT_URLCONF = "tests.kubegraf.with_oidc"
+    templates = copy.deepcopy(configured.TEMPLATES)
+    templates[0]["OPTIONS"]["context_processors"].append("kubegraf.oidc.pages.offer")
+    settings.TEMPLATES = templates
+    started.claims["groups"] = ["sre"]
+    yield started
+    started.close()
+
+
+def sign_in(client: Client, provider: oidc.Provider, **query: str) -> Any:
+    """Goes to the provider and comes back: the answer to the return."""
+    there = client.get(START, query).headers["Location"]
+    assert there.startswith(f"{provider.issuer}/authorize?")
+    return client.get(provider.sign_in(there).removeprefix("http://testserver"))
+
+
+def is_in(client: Client) -> bool:
+    """Whether somebody is signed in."""
+    return "_auth_user_id" in client.session
+
+
+# --- Who comes in -----------------------------------------------------------------------------------------
+
+
+def test_somebody_new_comes_in_with_the_role_that_their_claim_gives(
+    client: Client, provider: oidc.Provider
+) -> None:
+    provider.claims |= {"given_name": "Ada", "family_name": "Lovelace", "email_verified": True}
+    answer = sign_in(client, provider)
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/admin/")
+    user = User.objects.get()
+    assert (user.username, user.email, user.get_full_name()) == ("ada", "ada@example.com", "Ada Lovelace")
+    assert (user.is_staff, user.is_superuser, user.has_usable_password()) == (True, False, False)
+    assert [group.name for group in user.groups.all()] == ["Operator"]
+    assert client.get(reverse("admin:connectors_connector_changelist")).status_code == 200
+
+
+def test_they_are_known_again_whatever_their_name_is_then(client: Client, provider: oidc.Provider) -> None:
+    sign_in(client, provider)
+    provider.claims |= {"preferred_username": "ada.l", "email": "other@example.com", "groups": ["staff"]}
+    sign_in(Client(), provider)
+    user = User.objects.get()
+    assert (user.username, [group.name for group in user.groups.all()]) == ("ada", ["Viewer"])
+    assert Identity.objects.count() == 1
+
+
+def test_they_go_on_to_where_they_wanted(client: Client, provider: oidc.Provider) -> None:
+    wanted = reverse("admin:events_event_changelist")
+    assert sign_in(client, provider, next=wanted).headers["Location"] == wanted
+    assert sign_in(Client(), provider, next="https://evil.example.com/").headers["Location"] == "/admin/"
+
+
+def test_who_has_no_role_is_refused_in_words_and_not_made(client: Client, provider: oidc.Provider) -> None:
+    provider.claims["groups"] = ["marketing"]
+    answer = sign_in(client, provider)
+    assert answer.status_code == 403
+    assert "You have no role here." in answer.text
+    assert (User.objects.count(), Identity.objects.count(), is_in(client)) == (0, 0, False)
+
+
+def test_a_default_role_is_for_whom_no_rule_speaks_of(
+    client: Client, provider: oidc.Provider, settings: Any
+) -> None:
+    settings.OIDC_DEFAULT_ROLE = "viewer"
+    provider.claims["groups"] = []
+    sign_in(client, provider)
+    assert User.objects.get().groups.get().name == "Viewer"
+
+
+def test_who_has_lost_the_claim_has_lost_the_role(client: Client, provider: oidc.Provider) -> None:
+    sign_in(client, provider)
+    provider.claims["groups"] = []
+    second = Client()
+    assert sign_in(second, provider).status_code == 403
+    assert not is_in(second)
+
+
+def test_who_is_not_active_here_stays_outside(client: Client, provider: oidc.Provider) -> None:
+    sign_in(client, provider)
+    User.objects.update(is_active=False)
+    second = Client()
+    assert "Your account here is not active." in sign_in(second, provider).text
+    assert not is_in(second)
+
+
+# --- Nobody takes over somebody else's account ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verified", [None, False, "true", 1])
+def test_an_address_that_is_not_verified_opens_no_account_of_ours(
+    client: Client, provider: oidc.Provider, verified: Any
+) -> None:
+    root = User.objects.create_superuser("root", email="ada@example.com")
+    provider.claims["email_verified"] = verified
+    sign_in(client, provider)
+    assert not root.identities.exists()
+    user = User.objects.exclude(pk=root.pk).get()
+    assert (user.username, user.email, client.session["_auth_user_id"]) == ("ada", "", str(user.pk))
+
+
+def test_a_verified_address_is_the_account_that_has_it(client: Client, provider: oidc.Provider) -> None:
+    ours = User.objects.create_user("lovelace", email="Ada@example.com")
+    provider.claims["email_verified"] = True
+    sign_in(client, provider)
+    assert User.objects.get().pk == ours.pk
+    assert ours.identities.get().subject == "42"
+
+
+def test_an_account_that_is_somebody_elses_by_the_provider_is_not_given_away(
+    client: Client, provider: oidc.Provider
+) -> None:
+    provider.claims["email_verified"] = True
+    sign_in(client, provider)
+    provider.claims["sub"] = "43"
+    second = Client()
+    assert CONFLICT in sign_in(second, provider).text
+    assert (is_in(second), Identity.objects.count()) == (False, 1)
+
+
+def test_a_username_that_is_taken_is_not_taken_over(client: Client, provider: oidc.Provider) -> None:
+    User.objects.create_superuser("ada")
+    sign_in(client, provider)
+    assert client.session["_auth_user_id"] == str(User.objects.get(username="ada-2").pk)
+
+
+# --- What is not believed -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"nonce": "another"},
+        {"nonce": None},
+        {"aud": "somebody else"},
+        {"aud": ["kubegraf", "somebody else"]},
+        {"azp": "somebody else"},
+        {"iss": "https://evil.example.com"},
+        {"exp": int(time.time()) - 3600},
+        {"exp": None},
+        {"sub": None},
+    ],
+    ids=str,
+)
+def test_an_id_token_that_is_not_for_this_sign_in_opens_nothing(
+    client: Client, provider: oidc.Provider, wrong: dict[str, Any]
+) -> None:
+    provider.token = wrong
+    answer = sign_in(client, provider)
+    assert answer.status_code == 403
+    assert "could not be verified" in answer.text
+    assert (User.objects.count(), is_in(client)) == (0, False)
+
+
+def test_a_token_of_another_key_opens_nothing(client: Client, provider: oidc.Provider) -> None:
+    provider.key = oidc.ANOTHER_KEY
+    assert sign_in(client, provider).status_code == 403
+    assert (User.objects.count(), is_in(client)) == (0, False)
+
+
+@pytest.mark.parametrize(("algorithm", "key"), [("HS256", oidc.SECRET * 3), ("none", None)])
+def test_a_token_that_is_not_signed_with_a_key_of_the_providers_own_opens_nothing(
+    client: Client, provider: oidc.Provider, algorithm: str, key: Any
+) -> None:
+    provider.algorithm, provider.key = algorithm, key
+    assert sign_in(client, provider).status_code == 403
+    assert (User.objects.count(), is_in(client)) == (0, False)
+
+
+def test_what_is_told_about_somebody_else_opens_nothing(client: Client, provider: oidc.Provider) -> None:
+    provider.told = {"sub": "43"}
+    assert sign_in(client, provider).status_code == 403
+    assert (User.objects.count(), is_in(client)) == (0, False)
+
+
+def test_a_return_that_nobody_asked_for_opens_nothing(client: Client, provider: oidc.Provider) -> None:
+    there = Client().get(START).headers["Location"]
+    back = provider.sign_in(there).removeprefix("http://testserver")
+    for _ in range(2):
+        assert client.get(back).status_code == 403
+        client.get(START)  # now there is a state in the session, but another
+    assert (User.objects.count(), is_in(client)) == (0, False)
+
+
+def test_a_code_is_of_use_once(client: Client, provider: oidc.Provider) -> None:
+    back = provider.sign_in(client.get(START).headers["Location"]).removeprefix("http://testserver")
+    assert client.get(back).status_code == 302
+    assert client.get(back).status_code == 403
+
+
+def test_a_provider_that_refuses_is_told_of_in_words(client: Client, provider: oidc.Provider) -> None:
+    client.get(START)
+    answer = client.get("/oidc/callback/", {"error": "access_denied", "state": "x"})
+    assert (answer.status_code, "Signing in was not completed." in answer.text) == (403, True)
+
+
+def test_a_configuration_in_anothers_name_is_not_believed(client: Client, provider: oidc.Provider) -> None:
+    provider.issuer_said = "https://evil.example.com"
+    answer = client.get(START)
+    assert (answer.status_code, "cannot be reached at present" in answer.text) == (503, True)
+
+
+def test_failures_at_the_provider_shut_nobody_out(client: Client, provider: oidc.Provider) -> None:
+    provider.token = {"nonce": "another"}
+    for _ in range(6):
+        assert sign_in(client, provider).status_code == 403
+    provider.token = {}
+    assert sign_in(client, provider).status_code == 302
+
+
+# --- Beside names and passwords -----------------------------------------------------------------------------
+
+
+def test_the_form_offers_the_provider_and_still_takes_passwords(
+    client: Client, provider: oidc.Provider
+) -> None:
+    User.objects.create_superuser("root", password="a password for the tests")
+    html = client.get(reverse("admin:login")).text
+    assert f'href="{START}"' in html
+    assert "Sign in with Example" in html
+    client.post(reverse("admin:login"), {"username": "root", "password": "a password for the tests"})
+    assert is_in(client)
+    assert client.get(reverse("admin:index")).status_code == 200
+
+
+def test_without_an_issuer_nothing_of_it_is_there(client: Client) -> None:
+    assert client.get(START).status_code == 404
+    assert client.get("/oidc/callback/").status_code == 404
+    assert "Sign in with" not in client.get(reverse("admin:login")).text
+    assert not any("oidc" in backend for backend in configured.AUTHENTICATION_BACKENDS)
+
+
+# --- Rules ------------------------------------------------------------------------------------------------
+
+
+def test_rules_look_into_lists_texts_and_claims_within_claims() -> None:
+    given = rules(["groups:sre=operator", "realm_access.roles:boss=admin", "team:ops=viewer"])
+    claims = {"groups": ["sre"], "realm_access": {"roles": ["boss"]}, "team": "ops"}
+    assert roles_of(claims, given) == {"operator", "admin", "viewer"}
+    assert roles_of({"groups": "sres", "team": ["op"], "realm_access": "boss"}, given) == set()
+
+
+@pytest.mark.parametrize("text", ["groups", "groups:sre", "groups=operator", ":sre=operator", "groups:=x"])
+def test_a_rule_that_cannot_be_read_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="a rule looks like groups:sre=operator"):
+        rules([text])
+
+
+def test_roles_given_here_that_no_rule_speaks_of_are_kept(client: Client, provider: oidc.Provider) -> None:
+    own = Group.objects.create(name="Auditors")
+    sign_in(client, provider)
+    user = User.objects.get()
+    roles.give(user, [own, Group.objects.get(name="Admin")])
+    sign_in(Client(), provider)
+    assert {group.name for group in user.groups.all()} == {"Auditors", "Operator"}

@@ -1,0 +1,9 @@
+"""The product's addresses where OpenID Connect is configured."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+from kubegraf import urls
+
+urlpatterns = [*urls.urlpatterns, path("oidc/", include("kubegraf.oidc.urls"))]
