@@ -59,6 +59,7 @@ _ADMINISTER = (
         "connectors.view_historicalconnector",
         "events.view_historicalsubscription",
         "events.view_historicalcluster",
+        "events.view_historicalsilence",
         "kubegraf.view_historicaluser",
         "kubegraf.view_historicalapitoken",
     }
