@@ -16,6 +16,7 @@ from rest_framework.response import Response
 
 from connectors import outbox, registry, schema, setup, trial
 from connectors.delivery_api import DeliveryDetailSerializer
+from connectors.editing import EditApi
 from connectors.errors import SendError
 from connectors.example import EXAMPLE
 from connectors.health import State, health, result_of_test
@@ -23,7 +24,7 @@ from connectors.message import JSONDict
 from connectors.models import BreakerState, Connector, DeliveryStatus
 from connectors.reconfigure import configured, shown
 from connectors.redelivery import CHOICES, redeliver_since
-from connectors.rest import Api, Conflict, StrictModelSerializer, StrictSerializer, Word
+from connectors.rest import Conflict, StrictModelSerializer, StrictSerializer, Word
 from connectors.vitals import Vitals, vitals_of
 
 
@@ -212,12 +213,13 @@ class ProviderSerializer(serializers.Serializer[Any]):
         return schema.masked(provider.config_class, provider.example, "…")
 
 
-class ConnectorViewSet(viewsets.ModelViewSet[Any], Api):
+class ConnectorViewSet(EditApi):
     """Connectors. PATCH merges `config` with what is stored; PUT replaces it, except for stored secrets."""
 
     queryset = Connector.objects.all()
     serializer_class = ConnectorSerializer
     filterset_class = ConnectorFilters
+    order = ("name",)
     permission_of_action = {"test": "change", "resume": "change", "preview": "view", "redeliver": "change"}
 
     def paginate_queryset(self, queryset: Any) -> Any:

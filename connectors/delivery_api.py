@@ -81,6 +81,7 @@ class DeliveryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
 
     queryset = Delivery.objects.all()
     filterset_class = DeliveryFilters
+    order = ("-created_at", "-id")
     lookup_value_regex = r"[0-9a-fA-F-]{32,36}"
     permission_of_action = {"redeliver": "change"}
 

@@ -14,13 +14,14 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import Direction
 from rest_framework import serializers, status, viewsets
 from rest_framework.exceptions import APIException, ParseError
-from rest_framework.pagination import LimitOffsetPagination
 from rest_framework.parsers import BaseParser
 from rest_framework.permissions import DjangoModelPermissions
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from connectors import wellformed
+from connectors.paging import CURSOR, LIMIT, Pages
+from connectors.problems import InvalidQuery
 
 LARGEST_BODY = 1024 * 1024
 """Bytes. A configuration or an event is a few kilobytes; a megabyte is no accident."""
@@ -89,28 +90,24 @@ class WellFormedJSONParser(BaseParser):
             raise ParseError(str(error)) from None
 
 
-class Pages(LimitOffsetPagination):
-    """`?limit=` and `?offset=`, with a limit on the limit."""
-
-    default_limit = 50
-    max_limit = 500
-
-
 class Filters(DjangoFilterBackend):
     """django-filter, which does not answer with everything when a filter's name is misspelt."""
 
     def filter_queryset(self, request: HttpRequest, queryset: Any, view: APIView) -> Any:
-        """The rows asked for. Raises ValidationError, by parameter."""
+        """The rows asked for. Raises InvalidQuery, by parameter."""
         filterset_class = self.get_filterset_class(view, queryset)
         if filterset_class is not None and getattr(view, "detail", None) is False:
-            known = {*filterset_class.base_filters, Pages.limit_query_param, Pages.offset_query_param}
+            known = {*filterset_class.base_filters, LIMIT, CURSOR}
             unknown = sorted(set(request.GET) - known)
             if unknown:
                 there_are = ", ".join(sorted(known))
-                raise serializers.ValidationError(
+                raise InvalidQuery(
                     {name: [f"There is no such filter. There are: {there_are}."] for name in unknown}
                 )
-        return super().filter_queryset(request, queryset, view)
+        try:
+            return super().filter_queryset(request, queryset, view)
+        except serializers.ValidationError as error:
+            raise InvalidQuery(error.detail) from None
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -183,7 +180,11 @@ class WordSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-ca
 
 
 class Api(viewsets.GenericViewSet[Any]):
-    """What every collection of rows has in common."""
+    """What every collection of rows has in common.
+
+    `order` names the columns that pages are ordered by (`connectors.paging`), `ingests` the actions that have
+    the rate of ingest (`connectors.throttling`).
+    """
 
     parser_classes = (WellFormedJSONParser,)
     permission_classes = (ModelPermissions,)
@@ -191,3 +192,5 @@ class Api(viewsets.GenericViewSet[Any]):
     pagination_class = Pages
     lookup_value_regex = r"[0-9]{1,18}"
     permission_of_action: ClassVar[dict[str, str]] = {}
+    order: ClassVar[tuple[str, ...]] = ("pk",)
+    ingests: ClassVar[tuple[str, ...]] = ()

@@ -12,6 +12,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from connectors.editing import EditApi
 from connectors.message import JSONDict, Severity, Status
 from connectors.rest import Api, StrictModelSerializer, StrictSerializer, Word
 from events import access, catalog, external
@@ -93,6 +94,8 @@ class EventViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
     queryset = Event.objects.all()
     serializer_class = EventSerializer
     filterset_class = EventFilters
+    order = ("-first_seen", "-id")
+    ingests = ("create",)
     lookup_value_regex = r"[0-9a-fA-F-]{32,36}"
 
     @extend_schema(
@@ -159,12 +162,13 @@ class ClusterFilters(filters.FilterSet):
     enabled = filters.BooleanFilter()
 
 
-class ClusterViewSet(viewsets.ModelViewSet[Any], Api):
+class ClusterViewSet(EditApi):
     """Clusters to watch."""
 
     queryset = Cluster.objects.all()
     serializer_class = ClusterSerializer
     filterset_class = ClusterFilters
+    order = ("name",)
 
 
 class EventTypeSerializer(serializers.Serializer[Any]):

@@ -17,3 +17,8 @@ urlpatterns = [
     path("metrics", metrics.view, name="metrics"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
 ]
+
+handler400 = "kubegraf.problems.bad_request"
+handler403 = "kubegraf.problems.permission_denied"
+handler404 = "kubegraf.problems.not_found"
+handler500 = "kubegraf.problems.server_error"
