@@ -40,9 +40,7 @@ class Schema(AutoSchema):
         if action in WRITING:
             parameters.append(_header("If-Match", "The ETag that the change is made to; 412 if it is past."))
         if action == "retrieve":
-            parameters.append(
-                _header("If-None-Match", "An ETag that is known already; 304 if it is still so.")
-            )
+            parameters.append(_header("If-None-Match", "An ETag that is known; 304 if it is still so."))
         if action in _SHOWING:
             words = "The version of what is configured here."
             parameters.append(_header("ETag", words, response=[200, 201, 304]))
