@@ -19,6 +19,7 @@ from connectors.delivery_api import DeliveryDetailSerializer
 from connectors.editing import EditApi
 from connectors.errors import SendError
 from connectors.example import EXAMPLE
+from connectors.filters import YesOrNo
 from connectors.health import State, health, result_of_test
 from connectors.message import JSONDict
 from connectors.models import BreakerState, Connector, DeliveryStatus
@@ -157,8 +158,8 @@ class ConnectorFilters(filters.FilterSet):
 
     name = filters.CharFilter()
     type = filters.ChoiceFilter(field_name="provider", choices=registry.choices)
-    enabled = filters.BooleanFilter()
-    paused = filters.BooleanFilter(field_name="paused_at", lookup_expr="isnull", exclude=True)
+    enabled = YesOrNo()
+    paused = YesOrNo(field_name="paused_at", lookup_expr="isnull", exclude=True)
 
 
 class RedeliverSerializer(StrictSerializer):

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from connectors import outbox, registry
 from connectors.errors import Reason
+from connectors.filters import Moment
 from connectors.models import UNSETTLED, Attempt, Delivery, DeliveryStatus
 from connectors.rest import Api, Conflict, Word
 
@@ -72,8 +73,8 @@ class DeliveryFilters(filters.FilterSet):
     severity = filters.CharFilter(field_name="message__severity")
     cluster = filters.CharFilter(field_name="message__cluster")
     namespace = filters.CharFilter(field_name="message__namespace")
-    since = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
-    until = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    since = Moment(field_name="created_at", lookup_expr="gte")
+    until = Moment(field_name="created_at", lookup_expr="lt")
 
 
 class DeliveryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):

@@ -9,13 +9,14 @@ from drf_spectacular.utils import OpenApiParameter
 
 from connectors.editing import WRITING
 from connectors.message import JSONDict
+from connectors.paging import CURSOR
 from connectors.problems import CONTENT_TYPE, ProblemSerializer
 
 _WORDS = {
     "400": "What was sent cannot be understood or is not valid; `errors` has each mistake.",
     "401": "Nobody is signed in, or the token is not valid.",
     "403": "Whoever is signed in may not do this.",
-    "404": "There is nothing here.",
+    "404": "There is nothing here, or no such page.",
     "406": "None of the media types in Accept can be answered with.",
     "409": "It is not possible at present.",
     "412": "It was changed meanwhile: If-Match names another version.",
@@ -67,7 +68,8 @@ class Schema(AutoSchema):
     def _sometimes(self, versioned: bool, action: str | None) -> list[str]:
         """What only operations of some kinds answer."""
         found = []
-        if "{" in self.path:
+        queries = {parameter["name"] for parameter in self._get_parameters() if parameter["in"] == "query"}
+        if "{" in self.path or CURSOR in queries:
             found.append("404")
         if self.method in ("POST", "PUT", "PATCH"):
             found += ["413", "415"]

@@ -50,7 +50,7 @@ class EditApi(viewsets.ModelViewSet[Any], Api):
         return version_of(row)
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """One row. 304 where If-None-Match names its version; how it fares may have changed all the same."""
+        """One of them. 304 where If-None-Match names its version; how it fares may be otherwise by now."""
         row = self.get_object()
         etag = self._etag(row)
         if _names(request.headers.get("If-None-Match", ""), etag):
@@ -58,7 +58,7 @@ class EditApi(viewsets.ModelViewSet[Any], Api):
         return Response(self.get_serializer(row).data, headers={"ETag": etag})
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """A new row."""
+        """Makes a new one."""
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         try:
@@ -70,13 +70,13 @@ class EditApi(viewsets.ModelViewSet[Any], Api):
         return Response(serializer.data, status.HTTP_201_CREATED, headers=headers)
 
     def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """The row, changed. Raises Stale where If-Match names another version."""
+        """Changes one. 412 where If-Match names another version than it has by now."""
         try:
             with transaction.atomic():
                 row = self.get_object()
-                self._demand_seen(request, row)
                 serializer = self.get_serializer(row, data=request.data, partial=kwargs.get("partial", False))
                 serializer.is_valid(raise_exception=True)
+                self._demand_seen(request, row)
                 self.perform_update(serializer)
                 etag = self._etag_now(row)
         except IntegrityError:
@@ -85,7 +85,7 @@ class EditApi(viewsets.ModelViewSet[Any], Api):
         return Response(serializer.data, headers={"ETag": etag})
 
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Deletes the row. Raises Stale where If-Match names another version."""
+        """Deletes one. 412 where If-Match names another version than it has by now."""
         with transaction.atomic():
             row = self.get_object()
             self._demand_seen(request, row)

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.core import signing
 from django.db.models import Model, Q, QuerySet
-from rest_framework.exceptions import ErrorDetail
+from rest_framework.exceptions import NotFound
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -40,7 +40,7 @@ class Pages(BasePagination):
     def paginate_queryset(
         self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
     ) -> list[Any]:
-        """The rows of the page asked for. Raises InvalidQuery."""
+        """The rows of the page asked for. Raises InvalidQuery and NotFound."""
         order: tuple[str, ...] = getattr(view, "order", ("pk",))
         salt = f"{__name__}:{queryset.model._meta.label_lower}:{','.join(order)}"
         limit, cursor = self._limit(request), self._cursor(request, salt)
@@ -111,8 +111,9 @@ class Pages(BasePagination):
         try:
             way, *values = signing.loads(text, salt=salt)
         except signing.BadSignature:
-            words = "This is no cursor of this list. Leave it out to begin at the first page."
-            raise InvalidQuery({CURSOR: [ErrorDetail(words)]}) from None
+            raise NotFound(
+                "There is no such page of this list. Leave the cursor out to begin at the first."
+            ) from None
         return way, values
 
     def _link(self, way: str, rows: Sequence[Model]) -> str | None:
@@ -142,10 +143,8 @@ def _beyond(order: Sequence[str], values: Sequence[Any]) -> Q:
     names = [name.lstrip("-") for name in order]
     steps = ["lt" if name.startswith("-") else "gt" for name in order]
     ways = (
-        Q(
-            **dict(zip(names[:place], values[:place], strict=True)),
-            **{f"{name}__{steps[place]}": values[place]},
-        )
+        Q(**dict(zip(names[:place], values[:place], strict=True)))
+        & Q(**{f"{name}__{steps[place]}": values[place]})
         for place, name in enumerate(names)
     )
     return Q(**{f"{names[0]}__{steps[0]}e": values[0]}) & reduce(or_, ways)

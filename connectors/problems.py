@@ -14,7 +14,6 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions, serializers
-from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
@@ -72,7 +71,7 @@ def problem(
     return said if errors is None else {**said, "errors": errors}
 
 
-def handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
+def handler(error: Exception, context: Mapping[str, Any]) -> JsonResponse | None:
     """The answer to what a view raised: REST framework's EXCEPTION_HANDLER. None for what nobody foresaw."""
     if isinstance(error, Http404):
         error = exceptions.NotFound("There is nothing here.")
@@ -91,13 +90,23 @@ def handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
         said = problem(INVALID, error.status_code, _in_short(errors), path, errors)
     else:
         said = problem(str(error.default_code), error.status_code, str(error.detail), path)
-    return Response(said, error.status_code, headers=_headers(error), content_type=CONTENT_TYPE)
+    # Not a Response of REST framework's: that would be written in whatever the caller would rather have had.
+    return _written(said, error.status_code, _headers(error))
 
 
 def answer(request: HttpRequest, code: str, status_code: int, detail: str) -> JsonResponse:
     """The same for what failed outside of a view of the API."""
-    said = problem(code, status_code, detail, request.path)
-    return JsonResponse(said, status=status_code, content_type=CONTENT_TYPE)
+    return _written(problem(code, status_code, detail, request.path), status_code)
+
+
+def _written(said: JSONDict, status_code: int, headers: Mapping[str, str] | None = None) -> JsonResponse:
+    return JsonResponse(
+        said,
+        status=status_code,
+        headers=headers,
+        content_type=CONTENT_TYPE,
+        json_dumps_params={"ensure_ascii": False},
+    )
 
 
 def _headers(error: exceptions.APIException) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import IO, Any, ClassVar
 
 from django.db.models import Model
 from django.http import HttpRequest
-from django_filters.rest_framework import DjangoFilterBackend
+from django_filters.rest_framework import DjangoFilterBackend, FilterSet, MultipleChoiceFilter
 from drf_spectacular.extensions import OpenApiSerializerExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import Direction
@@ -20,6 +20,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from connectors import wellformed
+from connectors.json_types import type_problem
 from connectors.paging import CURSOR, LIMIT, Pages
 from connectors.problems import InvalidQuery
 
@@ -104,10 +105,27 @@ class Filters(DjangoFilterBackend):
                 raise InvalidQuery(
                     {name: [f"There is no such filter. There are: {there_are}."] for name in unknown}
                 )
+            asked = {name: request.GET.getlist(name) for name in request.GET}
+            twice = [
+                name
+                for name, values in asked.items()
+                if len(values) > 1 and name not in several(filterset_class)
+            ]
+            if twice:
+                raise InvalidQuery({name: ["This may be asked once."] for name in twice})
         try:
             return super().filter_queryset(request, queryset, view)
         except serializers.ValidationError as error:
             raise InvalidQuery(error.detail) from None
+
+
+def several(filterset_class: type[FilterSet]) -> set[str]:
+    """The filters that take several values: any of them."""
+    return {
+        name
+        for name, found in filterset_class.base_filters.items()
+        if isinstance(found, MultipleChoiceFilter)
+    }
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -120,6 +138,12 @@ class StrictSerializer(serializers.Serializer[Any]):
         """The validated data. Raises ValidationError, by field."""
         if isinstance(data, Mapping):
             errors = {str(name): [text] for name in data if (text := self._unwanted(name, data[name]))}
+            errors |= {
+                name: wrong
+                for name, field in self.fields.items()
+                if name in data and name not in errors and not field.read_only
+                if (wrong := type_problem(field, data[name]))
+            }
             if errors:
                 raise serializers.ValidationError(errors)
         return super().run_validation(data)

@@ -1,4 +1,4 @@
-"""How often one caller may call. Counted in Django's cache, so that web processes share it where they share that.
+"""How often one caller may call. Counted in Django's cache, so that processes share it where they share that.
 
 A count belongs to a token, else to a person; those who did not sign in are counted by their address, and only
 their refusals are limited, so that nobody can shut out the others behind one address. Where the cache is

@@ -26,7 +26,7 @@ def version_of(*rows: Model) -> str:
 
 
 def _configured(row: Model) -> list[Field[object, object]]:
-    """The columns that people fill in: those that may be edited, and secrets, which forms edit by other names."""
+    """The columns that people fill in: what may be edited, and secrets, which forms edit by other names."""
     return [
         field
         for field in row._meta.concrete_fields

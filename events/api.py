@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from connectors.editing import EditApi
+from connectors.filters import Moment, YesOrNo
 from connectors.message import JSONDict, Severity, Status
 from connectors.rest import Api, StrictModelSerializer, StrictSerializer, Word
 from events import access, catalog, external
@@ -84,8 +85,8 @@ class EventFilters(filters.FilterSet):
     cluster = filters.CharFilter(field_name="cluster_name")
     namespace = filters.CharFilter()
     resource = filters.CharFilter()
-    since = filters.IsoDateTimeFilter(field_name="first_seen", lookup_expr="gte")
-    until = filters.IsoDateTimeFilter(field_name="first_seen", lookup_expr="lt")
+    since = Moment(field_name="first_seen", lookup_expr="gte")
+    until = Moment(field_name="first_seen", lookup_expr="lt")
 
 
 class EventViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
@@ -159,7 +160,7 @@ class ClusterFilters(filters.FilterSet):
     """Which clusters to list."""
 
     name = filters.CharFilter()
-    enabled = filters.BooleanFilter()
+    enabled = YesOrNo()
 
 
 class ClusterViewSet(EditApi):

@@ -176,12 +176,14 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "connectors.description.Schema",
     "DEFAULT_THROTTLE_CLASSES": ["connectors.throttling.Throttle"],
     "EXCEPTION_HANDLER": "connectors.problems.handler",
+    "URL_FORMAT_OVERRIDE": None,  # what Accept says, no parameter says again
 }
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "KubeGraf",
     "DESCRIPTION": "Connectors, subscriptions, events and deliveries.",
     "VERSION": "1",
+    "SCHEMA_PATH_PREFIX": "/api/v[0-9]/",
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "COMPONENT_SPLIT_REQUEST": True,
 }

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from connectors.models import Delivery
 from connectors.outbox import Order, delivery_for
-from tests.calling import Caller, mistakes
+from tests.calling import Caller
 from tests.making import make_connector, make_event, make_message
 
 pytestmark = pytest.mark.django_db
@@ -95,15 +95,15 @@ def test_what_is_ordered_by_name_is_paged_by_name(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "WzFd", "a:b:c", "%00", "€"])
-def test_a_cursor_that_is_none_is_an_error(caller: Caller, cursor: str) -> None:
+def test_a_cursor_that_is_none_leads_nowhere(caller: Caller, cursor: str) -> None:
     answer = caller.call("GET", f"events/?cursor={cursor}")
-    assert (answer.status_code, list(mistakes(answer.json()))) == (400, ["cursor"])  # type: ignore[attr-defined]
+    assert (answer.status_code, "There is no such page" in answer.text) == (404, True)
 
 
-def test_a_cursor_of_another_list_is_an_error(caller: Caller, deliveries: list[str]) -> None:
+def test_a_cursor_of_another_list_leads_nowhere(caller: Caller, deliveries: list[str]) -> None:
     link = caller.get("deliveries/", limit=1)["next"]
     answer = caller.call("GET", "events/?" + link.partition("?")[2])
-    assert (answer.status_code, list(mistakes(answer.json()))) == (400, ["cursor"])  # type: ignore[attr-defined]
+    assert (answer.status_code, "There is no such page" in answer.text) == (404, True)
 
 
 def test_nothing_is_counted(caller: Caller, django_assert_num_queries: Any) -> None:
