@@ -47,6 +47,15 @@ class Schema(AutoSchema):
             parameters.append(_header("ETag", words, response=[200, 201, 304]))
         return parameters
 
+    def _get_filter_parameters(self) -> list[JSONDict]:
+        """The filters, none of which may be empty."""
+        parameters: list[JSONDict] = super()._get_filter_parameters()  # type: ignore[no-untyped-call]
+        for parameter in parameters:
+            said = parameter["schema"]
+            if said.get("type") == "string" and not {"enum", "format"} & set(said):
+                said["minLength"] = 1
+        return parameters
+
     def _get_response_bodies(self, direction: str = "response") -> JSONDict:
         bodies: JSONDict = super()._get_response_bodies(direction)  # type: ignore[no-untyped-call]
         action = getattr(self.view, "action", None)
@@ -75,7 +84,7 @@ class Schema(AutoSchema):
             found += ["413", "415"]
         if versioned and action in WRITING:
             found += ["412"]
-        if versioned and action in ("create", "update", "partial_update"):
+        if self.method == "POST" or (versioned and action in WRITING):
             found.append("409")
         return found
 

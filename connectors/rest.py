@@ -106,13 +106,14 @@ class Filters(DjangoFilterBackend):
                     {name: [f"There is no such filter. There are: {there_are}."] for name in unknown}
                 )
             asked = {name: request.GET.getlist(name) for name in request.GET}
-            twice = [
-                name
-                for name, values in asked.items()
-                if len(values) > 1 and name not in several(filterset_class)
-            ]
-            if twice:
-                raise InvalidQuery({name: ["This may be asked once."] for name in twice})
+            once = set(asked) - several(filterset_class)
+            wrong = {name: ["This may be asked once."] for name in sorted(once) if len(asked[name]) > 1}
+            # Else it would be no filter at all: everything, where a script's variable is not set.
+            wrong |= {
+                name: ["This is empty. Leave it out to ask for all."] for name in asked if "" in asked[name]
+            }
+            if wrong:
+                raise InvalidQuery(wrong)
         try:
             return super().filter_queryset(request, queryset, view)
         except serializers.ValidationError as error:

@@ -65,7 +65,7 @@ class ReportSerializer(StrictSerializer):
         max_length=255, required=False, help_text="Names the problem, so that it can be updated and resolved."
     )
 
-    def report(self) -> external.ExternalReport:
+    def report(self, idempotency_key: str = "") -> external.ExternalReport:
         """What was reported, once it has been checked."""
         said = dict(self.validated_data)
         words: JSONDict = {
@@ -73,7 +73,18 @@ class ReportSerializer(StrictSerializer):
             for name, kind in (("severity", Severity), ("status", Status))
             if name in said
         }
-        return external.ExternalReport(**said, **words)
+        return external.ExternalReport(**said, **words, idempotency_key=idempotency_key)
+
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
+
+
+def _idempotency_key(request: Request) -> str:
+    """What names the report, however often it is sent. Raises ValidationError."""
+    key: str = request.headers.get(IDEMPOTENCY_KEY, "").strip()
+    if len(key) > 255:
+        raise serializers.ValidationError({IDEMPOTENCY_KEY: ["This may have at most 255 characters."]})
+    return key
 
 
 class EventFilters(filters.FilterSet):
@@ -100,14 +111,24 @@ class EventViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
     lookup_value_regex = r"[0-9a-fA-F-]{32,36}"
 
     @extend_schema(
-        request=ReportSerializer, responses={201: EventSerializer, 200: EventSerializer}, filters=False
+        request=ReportSerializer,
+        responses={201: EventSerializer, 200: EventSerializer},
+        parameters=[
+            OpenApiParameter(
+                IDEMPOTENCY_KEY,
+                {"type": "string", "maxLength": 255},
+                OpenApiParameter.HEADER,
+                description="Names a report that has no `key`: sent again with the same, it is the same event.",
+            )
+        ],
+        filters=False,
     )
     def create(self, request: Request) -> Response:
         """Takes an event from outside: 201 for one that is so or happened, 200 for one that is over."""
         serializer = ReportSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         try:
-            event = external.report(serializer.report())
+            event = external.report(serializer.report(_idempotency_key(request)))
         except LookupError as error:
             raise serializers.ValidationError({"key": [str(error)]}) from None
         over = event.status == EventStatus.RESOLVED

@@ -262,6 +262,42 @@ def test_a_misspelt_filter_is_an_error_and_not_everything(caller: Caller) -> Non
     assert list(mistakes(answer.json())) == ["sttus"]
 
 
+@pytest.mark.parametrize(
+    "query", ["enabled=1", "enabled=yes", "enabled=null", "enabled=", "name=", "name=a&name=b", "type="]
+)
+def test_a_filter_that_says_nothing_clear_is_an_error_and_not_everything(caller: Caller, query: str) -> None:
+    answer = caller.call("GET", f"connectors/?{query}")
+    assert (answer.status_code, list(mistakes(answer.json()))) == (400, [query.partition("=")[0]])
+
+
+@pytest.mark.parametrize(
+    "moment", ["2025-01-15", "2025-01-15T10:30:00", "2025-13-15T10:30:00Z", "20250115T103000Z", ""]
+)
+def test_a_moment_has_a_date_a_time_and_an_offset(caller: Caller, moment: str) -> None:
+    answer = caller.call("GET", f"deliveries/?since={moment}")
+    assert (answer.status_code, list(mistakes(answer.json()))) == (400, ["since"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("name", 5, "This must be a text."),
+        ("enabled", "yes", "This must be true or false."),
+        ("enabled", 1, "This must be true or false."),
+        ("digest_after", "5", "This must be a whole number."),
+        ("digest_after", 5.5, "This must be a whole number."),
+        ("digest_after", True, "This must be a whole number."),
+        ("rate_per_second", "2.5", "This must be a number."),
+    ],
+)
+def test_a_value_of_another_type_is_told_and_not_guessed_at(
+    caller: Caller, name: str, value: Any, words: str
+) -> None:
+    connector = make_connector()
+    answer = caller.patch(f"connectors/{connector.pk}/", {name: value}, 400)
+    assert mistakes(answer) == {name: [words]}
+
+
 def test_pages_have_a_size_and_a_limit_on_it(caller: Caller) -> None:
     for number in range(3):
         make_connector(f"hook {number}")

@@ -196,6 +196,37 @@ def test_a_problem_with_a_key_is_opened_and_resolved(caller: Caller) -> None:
     assert (closed["id"], closed["status"]) == (opened["id"], "resolved")
 
 
+def reported(caller: Caller, body: dict[str, Any], key: str) -> Any:
+    """The answer to a report under an Idempotency-Key."""
+    return caller.client.post(
+        "/api/v1/events/",
+        body,
+        content_type="application/json",
+        headers={"Authorization": f"Token {caller.token}", "Idempotency-Key": key},
+    )
+
+
+def test_a_report_sent_again_under_its_idempotency_key_is_the_same_event(caller: Caller) -> None:
+    make_subscription(make_connector(), "all")
+    body = {"event_type": "pod_oom_killed", "title": "It was killed"}
+    first, again, other = (reported(caller, body, key) for key in ("one", "one", "two"))
+    assert [answer.status_code for answer in (first, again, other)] == [201, 201, 201]
+    assert first.json()["id"] == again.json()["id"] != other.json()["id"]
+    assert (Event.objects.count(), Delivery.objects.count()) == (2, 2)
+
+
+def test_a_key_goes_before_the_idempotency_key(caller: Caller) -> None:
+    body = {"event_type": "pod_crash_loop", "title": "It crashes", "key": "shop"}
+    first, again = (reported(caller, body, key).json() for key in ("one", "two"))
+    assert (first["id"], first["key"], first["status"]) == (again["id"], "shop", "firing")
+
+
+def test_an_idempotency_key_has_a_length(caller: Caller) -> None:
+    answer = reported(caller, {"event_type": "hpa_maxed", "title": "a"}, "k" * 256)
+    assert (answer.status_code, list(mistakes(answer.json()))) == (400, ["Idempotency-Key"])
+    assert Event.objects.count() == 0
+
+
 def test_what_was_never_reported_cannot_be_resolved(caller: Caller) -> None:
     body = {"event_type": "pod_crash_loop", "title": "It crashes", "key": "shop", "status": "resolved"}
     assert list(mistakes(caller.post("events/", body, 400))) == ["key"]

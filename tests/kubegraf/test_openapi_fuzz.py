@@ -28,7 +28,7 @@ from tests.making import make_cluster, make_connector, make_event, make_message,
 
 pytestmark = pytest.mark.django_db
 
-EXAMPLES = int(os.environ.get("KUBEGRAF_FUZZ_EXAMPLES", "5"))
+EXAMPLES = int(os.environ.get("KUBEGRAF_FUZZ_EXAMPLES", "3"))
 TOKEN = "f" * 40
 AUTH = {"Authorization": f"Token {TOKEN}"}
 DESCRIBED: Any = json.loads(json.dumps(SchemaGenerator().get_schema(request=None, public=True), default=str))
