@@ -109,9 +109,8 @@ class Filters(DjangoFilterBackend):
             once = set(asked) - several(filterset_class)
             wrong = {name: ["This may be asked once."] for name in sorted(once) if len(asked[name]) > 1}
             # Else it would be no filter at all: everything, where a script's variable is not set.
-            wrong |= {
-                name: ["This is empty. Leave it out to ask for all."] for name in asked if "" in asked[name]
-            }
+            empty = sorted(name for name in filterset_class.base_filters if "" in asked.get(name, ()))
+            wrong |= {name: ["This is empty. Leave it out to ask for all."] for name in empty}
             if wrong:
                 raise InvalidQuery(wrong)
         try:

@@ -118,7 +118,7 @@ class EventViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
                 IDEMPOTENCY_KEY,
                 {"type": "string", "maxLength": 255},
                 OpenApiParameter.HEADER,
-                description="Names a report that has no `key`: sent again with the same, it is the same event.",
+                description="Names a report that has no `key`: sent again with it, it is the same event.",
             )
         ],
         filters=False,

@@ -45,9 +45,9 @@ class ExternalReport:
 def report(data: ExternalReport) -> Event:
     """Puts it on record, tells whom it concerns, and returns the event.
 
-    The same report twice (same key or idempotency key; without either, same content and timestamp) is one event. Resolving what is
-    not open returns the last event of that key. Raises LookupError if there never was one, and
-    catalog.UnknownEventType.
+    The same report twice (same key or idempotency key; without either, same content and timestamp) is one
+    event. Resolving what is not open returns the last event of that key. Raises LookupError if there never
+    was one, and catalog.UnknownEventType.
     """
     catalog.expand([data.event_type])
     event_type = catalog.EVENT_TYPES[data.event_type]

@@ -79,6 +79,7 @@ NAVIGATION = [
         "items": [
             _item("People", "group", "admin:auth_user_changelist", "auth.view_user"),
             _item("Roles", "shield_person", "admin:auth_group_changelist", "auth.view_group"),
+            _item("API", "api", "api-docs"),
         ],
     },
 ]

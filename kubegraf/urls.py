@@ -7,7 +7,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
-from kubegraf import metrics
+from kubegraf import api_docs, metrics
 from kubegraf.api import router
 
 urlpatterns = [
@@ -16,6 +16,7 @@ urlpatterns = [
     path("api/v1/", include(router.urls)),
     path("metrics", metrics.view, name="metrics"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", api_docs.page, name="api-docs"),
 ]
 
 handler400 = "kubegraf.problems.bad_request"

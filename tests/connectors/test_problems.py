@@ -130,10 +130,8 @@ def test_the_place_of_a_mistake_in_a_list_is_its_index(caller: Caller) -> None:
 
 def test_a_mistake_in_the_address_has_no_place_in_the_body(caller: Caller) -> None:
     (error,) = caller.call("GET", "deliveries/?since=yesterday").json()["errors"]  # type: ignore[attr-defined]
-    assert error == {
-        "field": "since",
-        "message": "This must be a date and time such as 2025-01-15T10:30:00Z.",
-    }
+    assert set(error) == {"field", "message"}
+    assert (error["field"], error["message"].startswith("This must be a date and time")) == ("since", True)
 
 
 def test_a_body_that_is_wrong_as_a_whole_is_told_so(caller: Caller) -> None:

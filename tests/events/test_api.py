@@ -208,7 +208,7 @@ def reported(caller: Caller, body: dict[str, Any], key: str) -> Any:
 
 def test_a_report_sent_again_under_its_idempotency_key_is_the_same_event(caller: Caller) -> None:
     make_subscription(make_connector(), "all")
-    body = {"event_type": "pod_oom_killed", "title": "It was killed"}
+    body = {"event_type": "pod_oom_restart", "title": "It was killed"}
     first, again, other = (reported(caller, body, key) for key in ("one", "one", "two"))
     assert [answer.status_code for answer in (first, again, other)] == [201, 201, 201]
     assert first.json()["id"] == again.json()["id"] != other.json()["id"]
