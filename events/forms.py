@@ -10,6 +10,7 @@ from django.core.files.uploadedfile import UploadedFile
 from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from connectors.form_fields import Entry, JSONTextField, LinesField, SecretField
+from connectors.seen import SeenForm
 from events import access, catalog
 from events import conditions as known_conditions
 from events.cluster.kubeconfig import SIZE_LIMIT
@@ -50,7 +51,7 @@ class EventTypesField(forms.MultipleChoiceField):
         return set(initial or ()) != set(data or ())
 
 
-class SubscriptionForm(forms.ModelForm[Subscription]):
+class SubscriptionForm(SeenForm[Subscription]):
     """Which events a connector receives."""
 
     event_types = EventTypesField(
@@ -104,7 +105,7 @@ class SubscriptionForm(forms.ModelForm[Subscription]):
         return cleaned
 
 
-class ClusterForm(forms.ModelForm[Cluster]):
+class ClusterForm(SeenForm[Cluster]):
     """A cluster and how it is reached. The kubeconfig is text or a file, and never shown again."""
 
     namespaces = LinesField(

@@ -181,8 +181,13 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "KubeGraf",
-    "DESCRIPTION": "Connectors, subscriptions, events and deliveries.",
+    "DESCRIPTION": (
+        "Everything that the console can do. Call it with a token (`Authorization: Token …`) or, from a page"
+        " of KubeGraf, with the session. Errors are problem details (RFC 9457); lists come in pages, with a"
+        " `next` link; what is configured has an ETag, and a change with If-Match overwrites nothing unseen."
+    ),
     "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v[0-9]/",
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "COMPONENT_SPLIT_REQUEST": True,
