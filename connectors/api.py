@@ -157,7 +157,7 @@ class ConnectorFilters(filters.FilterSet):
     """Which connectors to list."""
 
     name = filters.CharFilter()
-    type = filters.ChoiceFilter(field_name="provider", choices=registry.choices)
+    type = filters.ChoiceFilter(field_name="provider", choices=registry.choices())
     enabled = YesOrNo()
     paused = YesOrNo(field_name="paused_at", lookup_expr="isnull", exclude=True)
 

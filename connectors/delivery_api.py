@@ -64,7 +64,7 @@ class DeliveryFilters(filters.FilterSet):
 
     status = filters.MultipleChoiceFilter(choices=DeliveryStatus.choices)
     connector = filters.NumberFilter(field_name="connector_id")
-    type = filters.ChoiceFilter(field_name="provider", choices=registry.choices)
+    type = filters.ChoiceFilter(field_name="provider", choices=registry.choices())
     reason = filters.MultipleChoiceFilter(choices=[(reason.value, reason.value) for reason in Reason])
     event = filters.CharFilter(field_name="message_id")
     key = filters.CharFilter()

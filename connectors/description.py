@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import Direction, OpenApiParameter
 
 from connectors.editing import WRITING
 from connectors.message import JSONDict
@@ -34,7 +34,7 @@ class Schema(AutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         """With the headers by which nothing is overwritten unseen."""
-        parameters: list[Any] = [*super().get_override_parameters()]  # type: ignore[no-untyped-call]
+        parameters: list[Any] = [*super().get_override_parameters()]
         action = getattr(self.view, "action", None)
         if not getattr(self.view, "versioned", False):
             return parameters
@@ -56,8 +56,8 @@ class Schema(AutoSchema):
                 said["minLength"] = 1
         return parameters
 
-    def _get_response_bodies(self, direction: str = "response") -> JSONDict:
-        bodies: JSONDict = super()._get_response_bodies(direction)  # type: ignore[no-untyped-call]
+    def _get_response_bodies(self, direction: Direction = "response") -> JSONDict:
+        bodies: JSONDict = super()._get_response_bodies(direction)
         action = getattr(self.view, "action", None)
         versioned = getattr(self.view, "versioned", False)
         if versioned and action == "retrieve":
@@ -67,7 +67,7 @@ class Schema(AutoSchema):
             bodies.setdefault(status, {"description": _WORDS[status]})
         for status, body in bodies.items():
             if status >= "400":
-                problem = self.resolve_serializer(ProblemSerializer, "response").ref  # type: ignore[no-untyped-call]
+                problem = self.resolve_serializer(ProblemSerializer, "response").ref
                 body["content"] = {CONTENT_TYPE: {"schema": problem}}
         bodies["429"]["headers"] = {
             "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}

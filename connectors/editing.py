@@ -59,14 +59,15 @@ class EditApi(viewsets.ModelViewSet[Any], Api):
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Makes a new one."""
-        serializer = self.get_serializer(data=request.data)
+        serializer: Any = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         try:
             with transaction.atomic():
                 self.perform_create(serializer)
         except IntegrityError:
             raise Conflict(_CROSSED) from None
-        headers = {**self.get_success_headers(serializer.data), "ETag": self._etag_now(serializer.instance)}
+        etag = self._etag_now(serializer.instance.pk)
+        headers = {**self.get_success_headers(serializer.data), "ETag": etag}
         return Response(serializer.data, status.HTTP_201_CREATED, headers=headers)
 
     def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -78,7 +79,7 @@ class EditApi(viewsets.ModelViewSet[Any], Api):
                 serializer.is_valid(raise_exception=True)
                 self._demand_seen(request, row)
                 self.perform_update(serializer)
-                etag = self._etag_now(row)
+                etag = self._etag_now(row.pk)
         except IntegrityError:
             raise Conflict(_CROSSED) from None
         row._prefetched_objects_cache = {}  # as REST framework's own update does
@@ -101,9 +102,9 @@ class EditApi(viewsets.ModelViewSet[Any], Api):
     def _etag(self, row: Model) -> str:
         return f'"{self.version(row)}"'
 
-    def _etag_now(self, row: Model) -> str:
+    def _etag_now(self, pk: object) -> str:
         """The ETag of what is stored: a value in hand may be of another type than what comes back."""
-        return self._etag(super().get_queryset().get(pk=row.pk))
+        return self._etag(super().get_queryset().get(pk=pk))
 
 
 _CROSSED = "This collides with what somebody else wrote in the same moment. Read it again and try once more."

@@ -13,11 +13,12 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.dateparse import parse_datetime
 from django_filters import rest_framework as filters
+from django_filters.fields import IsoDateTimeField
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
-class _YesOrNoField(forms.Field):
+class _YesOrNoField(forms.NullBooleanField):
     def clean(self, value: Any) -> bool | None:
         """True, false, or None where nothing is asked."""
         if value is None:
@@ -37,7 +38,7 @@ class YesOrNo(filters.BooleanFilter):
         super().__init__(*args, widget=forms.TextInput, **kwargs)
 
 
-class _MomentField(forms.Field):
+class _MomentField(IsoDateTimeField):
     def clean(self, value: Any) -> datetime | None:
         """The moment, or None where none is asked."""
         if value is None:

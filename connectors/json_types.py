@@ -19,7 +19,7 @@ def type_problem(field: Any, value: object) -> Any:
         case serializers.BooleanField():
             return None if isinstance(value, bool) else ["This must be true or false."]
         case serializers.IntegerField() | serializers.PrimaryKeyRelatedField():
-            return None if _is_number(value) and float(value) % 1 == 0 else ["This must be a whole number."]
+            return None if _is_whole(value) else ["This must be a whole number."]
         case serializers.FloatField():
             return None if _is_number(value) else ["This must be a number."]
         case serializers.CharField() | serializers.ChoiceField():
@@ -29,6 +29,10 @@ def type_problem(field: Any, value: object) -> Any:
                      if (problem := type_problem(field.child, item))}  # fmt: skip
             return found or None
     return None
+
+
+def _is_whole(value: Any) -> bool:
+    return _is_number(value) and value % 1 == 0
 
 
 def _is_number(value: Any) -> bool:

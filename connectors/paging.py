@@ -37,7 +37,7 @@ class Pages(BasePagination):
     default_limit = 50
     max_limit = 500
 
-    def paginate_queryset(
+    def paginate_queryset(  # type: ignore[override]  # a list has no columns to go by
         self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
     ) -> list[Any]:
         """The rows of the page asked for. Raises InvalidQuery and NotFound."""

@@ -20,7 +20,7 @@ def test_who_saves_over_anothers_change_reads_what_happened(page: Page, admin: U
     Subscription.objects.update(min_severity="high")
     page.locator("#id_name").fill("renamed")
     page.get_by_role("button", name="Save", exact=True).click()
-    page.get_by_text("This was changed meanwhile").first.wait_for()
+    page.get_by_text("This connector was changed meanwhile").first.wait_for()
     picture(page, "seen-late")
     assert overflow(page) == 0
     assert barriers(page) == []

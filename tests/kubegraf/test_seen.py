@@ -78,7 +78,7 @@ def test_who_saves_over_what_somebody_changed_meanwhile_is_told_by_whom(
     assert model.objects.get(pk=pk).enabled is False  # type: ignore[attr-defined]
     late = anna.post(address, fields(seen))
     assert late.status_code == 200
-    assert "This was changed meanwhile by bert at " in late.text
+    assert f"This {model._meta.verbose_name} was changed meanwhile by bert at " in late.text
     assert model.objects.get(pk=pk).enabled is False  # type: ignore[attr-defined]
     assert anna.post(address, fields(anna.get(address))).status_code == 302
 
@@ -87,7 +87,7 @@ def test_a_change_by_the_api_counts_as_one(addresses: dict[str, str]) -> None:
     anna, address = person("anna"), addresses["connectors/connector"]
     seen = anna.get(address)
     Caller(everything=True).patch(f"connectors/{address.split('/')[-3]}/", {"config": {"method": "PUT"}})
-    assert "This was changed meanwhile at " in anna.post(address, fields(seen)).text
+    assert "This connector was changed meanwhile at " in anna.post(address, fields(seen)).text
     assert setup.join(Connector.objects.get(name="hook"))["method"] == "PUT"
 
 
@@ -107,7 +107,7 @@ def test_a_subscription_on_a_connectors_page_is_not_overwritten_either() -> None
     Subscription.objects.update(event_types=["http_500"])
     late = anna.post(address, {**fields(seen), "name": "renamed"})
     assert late.status_code == 200
-    assert "This was changed meanwhile" in late.text
+    assert "This subscription was changed meanwhile" in late.text
     assert Subscription.objects.get().event_types == ["http_500"]
     assert Connector.objects.get().name == "hook"
 
