@@ -141,4 +141,6 @@ def _pointer(path: tuple[str, ...]) -> str:
 def _in_short(errors: list[JSONDict]) -> str:
     said = [f"{error['field']}: {error['message']}".removeprefix(": ") for error in errors[:_LISTED]]
     more = len(errors) - _LISTED
-    return " ".join([*said, f"And {more} more."] if more > 0 else said) or "What was sent is not valid."
+    if more > 0:
+        said.append(f"and {more} more.")
+    return "; ".join([*(text.removesuffix(".") for text in said[:-1]), *said[-1:]]) or "It is not valid."

@@ -82,6 +82,6 @@ def _words(instance: Model, row: Model | None, shown_at: int) -> str:
     else:
         who = ""
     return (
-        f"This {instance._meta.verbose_name} was {what} meanwhile{who}, after you had opened the page. Nothing"
-        " has been saved. Reload the page, and make your change to what it is now."
+        f"This {instance._meta.verbose_name} was {what} meanwhile{who}, after you had opened the page."
+        " Nothing has been saved. Reload the page, and make your change to what it is now."
     )

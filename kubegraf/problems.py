@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.middleware.common import CommonMiddleware
 from django.views import defaults
 
 from connectors.problems import answer
@@ -42,10 +43,14 @@ def server_error(request: HttpRequest, *_: Any) -> HttpResponse:
     return defaults.server_error(request)
 
 
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """403: a form without its token, as Django's middleware found."""
-    if request.path.startswith(API):
-        return answer(request, "permission_denied", 403, f"CSRF Failed: {reason}")
-    from django.views.csrf import csrf_failure as page
+class SlashMiddleware(CommonMiddleware):
+    """Django's own, which sends whoever forgot the slash at the end to the address with it.
 
-    return page(request, reason)
+    Not so what would be done there: a redirect makes a GET of it, and the report of an event would be lost
+    while its sender reads a list with 200. That is a 404 which says so.
+    """
+
+    def should_redirect_with_slash(self, request: HttpRequest) -> bool:
+        """Whether to send the caller to the address with a slash."""
+        asked_for = request.method in ("GET", "HEAD") or not request.path.startswith(API)
+        return asked_for and super().should_redirect_with_slash(request)

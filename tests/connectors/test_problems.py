@@ -96,6 +96,13 @@ def test_an_unknown_address_of_the_api_is_a_problem_for_anybody(path: str) -> No
     assert problem(Client().get(path)) == (404, "not_found", "Not Found", path)
 
 
+def test_a_report_sent_to_an_address_without_its_slash_is_not_lost_in_a_redirect(caller: Caller) -> None:
+    answer = caller.call("POST", "events", {"event_type": "hpa_maxed", "title": "a"})
+    assert problem(answer)[:2] == (404, "not_found")
+    assert "Addresses end in a slash." in answer.text
+    assert caller.call("GET", "events").headers["Location"] == f"{API}events/"
+
+
 def test_an_unknown_address_elsewhere_is_a_page() -> None:
     assert Client().get("/nothing").headers["Content-Type"].startswith("text/html")
 
