@@ -16,14 +16,16 @@ from rest_framework.response import Response
 
 from connectors import outbox, registry, schema, setup, trial
 from connectors.delivery_api import DeliveryDetailSerializer
+from connectors.editing import EditApi
 from connectors.errors import SendError
+from connectors.filters import YesOrNo
 from connectors.health import State, health, result_of_test
 from connectors.message import JSONDict
 from connectors.models import BreakerState, Connector, DeliveryStatus
 from connectors.preview_api import PreviewActions
 from connectors.reconfigure import configured, shown
 from connectors.redelivery import CHOICES, redeliver_since
-from connectors.rest import Api, StrictModelSerializer, StrictSerializer, Word
+from connectors.rest import StrictModelSerializer, StrictSerializer, Word
 from connectors.vitals import Vitals, vitals_of
 
 
@@ -155,9 +157,9 @@ class ConnectorFilters(filters.FilterSet):
     """Which connectors to list."""
 
     name = filters.CharFilter()
-    type = filters.ChoiceFilter(field_name="provider", choices=registry.choices)
-    enabled = filters.BooleanFilter()
-    paused = filters.BooleanFilter(field_name="paused_at", lookup_expr="isnull", exclude=True)
+    type = filters.ChoiceFilter(field_name="provider", choices=registry.choices())
+    enabled = YesOrNo()
+    paused = YesOrNo(field_name="paused_at", lookup_expr="isnull", exclude=True)
 
 
 class RedeliverSerializer(StrictSerializer):
@@ -204,12 +206,13 @@ class ProviderSerializer(serializers.Serializer[Any]):
         return schema.masked(provider.config_class, provider.example, "…")
 
 
-class ConnectorViewSet(PreviewActions, viewsets.ModelViewSet[Any], Api):
+class ConnectorViewSet(PreviewActions, EditApi):
     """Connectors. PATCH merges `config` with what is stored; PUT replaces it, except for stored secrets."""
 
     queryset = Connector.objects.all()
     serializer_class = ConnectorSerializer
     filterset_class = ConnectorFilters
+    order = ("name",)
     permission_of_action = {
         **PreviewActions.permission_of_action,
         "test": trial.RIGHTS,

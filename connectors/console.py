@@ -90,6 +90,10 @@ class ConsolePage(ModelAdmin[M]):
             for name, right in self.buttons.items()
         ] + list(super().get_urls())
 
+    def get_fields(self, request: HttpRequest, obj: M | None = None) -> Any:
+        """The fields to show. The version that a form carries along (`connectors.seen`) is none of them."""
+        return [name for name in super().get_fields(request, obj) if name != "version"]
+
     def may(self, request: HttpRequest, right: str, row: M | None = None) -> bool:
         """Whether somebody may do what takes this right."""
         if "." in right:

@@ -18,6 +18,7 @@ from rest_framework.response import Response
 
 from connectors import cancellation, export, outbox, registry
 from connectors.errors import Reason
+from connectors.filters import Moment
 from connectors.models import UNSETTLED, Attempt, Delivery, DeliveryStatus
 from connectors.rest import Api, Conflict, StrictSerializer, Word
 
@@ -81,7 +82,7 @@ class DeliveryFilters(filters.FilterSet):
 
     status = filters.MultipleChoiceFilter(choices=DeliveryStatus.choices)
     connector = filters.NumberFilter(field_name="connector_id")
-    type = filters.ChoiceFilter(field_name="provider", choices=registry.choices)
+    type = filters.ChoiceFilter(field_name="provider", choices=registry.choices())
     reason = filters.MultipleChoiceFilter(choices=[(reason.value, reason.value) for reason in Reason])
     event = filters.CharFilter(field_name="message_id")
     key = filters.CharFilter()
@@ -90,8 +91,8 @@ class DeliveryFilters(filters.FilterSet):
     severity = filters.CharFilter(field_name="message__severity")
     cluster = filters.CharFilter(field_name="message__cluster")
     namespace = filters.CharFilter(field_name="message__namespace")
-    since = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
-    until = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    since = Moment(field_name="created_at", lookup_expr="gte")
+    until = Moment(field_name="created_at", lookup_expr="lt")
 
 
 class Csv(BaseRenderer):
@@ -116,6 +117,7 @@ class DeliveryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
 
     queryset = Delivery.objects.all()
     filterset_class = DeliveryFilters
+    order = ("-created_at", "-id")
     lookup_value_regex = r"[0-9a-fA-F-]{32,36}"
     permission_of_action = {"redeliver": "change", "cancel": "change"}
 

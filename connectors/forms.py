@@ -30,12 +30,13 @@ from connectors.models import Connector
 from connectors.provider import Provider
 from connectors.reconfigure import Configured, configured
 from connectors.schema import ConfigField, Kind
+from connectors.seen import SeenForm
 
 PREFIX = "config_"
 """Before the name of a declared field, so that it cannot collide with one of the connector's own."""
 
 
-class ConnectorForm(forms.ModelForm[Connector]):
+class ConnectorForm(SeenForm[Connector]):
     """The base of every connector's form; `form_for` adds the fields of a provider.
 
     A secret left blank is kept as it is. `result` holds the checked configuration once the form is valid.

@@ -8,19 +8,21 @@ from typing import IO, Any, ClassVar
 
 from django.db.models import Model
 from django.http import HttpRequest
-from django_filters.rest_framework import DjangoFilterBackend
+from django_filters.rest_framework import DjangoFilterBackend, FilterSet, MultipleChoiceFilter
 from drf_spectacular.extensions import OpenApiSerializerExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import Direction
 from rest_framework import serializers, status, viewsets
 from rest_framework.exceptions import APIException, ParseError
-from rest_framework.pagination import LimitOffsetPagination
 from rest_framework.parsers import BaseParser
 from rest_framework.permissions import DjangoModelPermissions
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from connectors import wellformed
+from connectors.json_types import type_problem
+from connectors.paging import CURSOR, LIMIT, Pages
+from connectors.problems import InvalidQuery
 
 LARGEST_BODY = 1024 * 1024
 """Bytes. A configuration or an event is a few kilobytes; a megabyte is no accident."""
@@ -93,28 +95,41 @@ class WellFormedJSONParser(BaseParser):
             raise ParseError(str(error)) from None
 
 
-class Pages(LimitOffsetPagination):
-    """`?limit=` and `?offset=`, with a limit on the limit."""
-
-    default_limit = 50
-    max_limit = 500
-
-
 class Filters(DjangoFilterBackend):
     """django-filter, which does not answer with everything when a filter's name is misspelt."""
 
     def filter_queryset(self, request: HttpRequest, queryset: Any, view: APIView) -> Any:
-        """The rows asked for. Raises ValidationError, by parameter."""
+        """The rows asked for. Raises InvalidQuery, by parameter."""
         filterset_class = self.get_filterset_class(view, queryset)
         if filterset_class is not None and getattr(view, "detail", None) is False:
-            known = {*filterset_class.base_filters, Pages.limit_query_param, Pages.offset_query_param}
+            known = {*filterset_class.base_filters, LIMIT, CURSOR}
             unknown = sorted(set(request.GET) - known)
             if unknown:
                 there_are = ", ".join(sorted(known))
-                raise serializers.ValidationError(
+                raise InvalidQuery(
                     {name: [f"There is no such filter. There are: {there_are}."] for name in unknown}
                 )
-        return super().filter_queryset(request, queryset, view)
+            asked = {name: request.GET.getlist(name) for name in request.GET}
+            once = set(asked) - several(filterset_class)
+            wrong = {name: ["This may be asked once."] for name in sorted(once) if len(asked[name]) > 1}
+            # Else it would be no filter at all: everything, where a script's variable is not set.
+            empty = sorted(name for name in filterset_class.base_filters if "" in asked.get(name, ()))
+            wrong |= {name: ["This is empty. Leave it out to ask for all."] for name in empty}
+            if wrong:
+                raise InvalidQuery(wrong)
+        try:
+            return super().filter_queryset(request, queryset, view)
+        except serializers.ValidationError as error:
+            raise InvalidQuery(error.detail) from None
+
+
+def several(filterset_class: type[FilterSet]) -> set[str]:
+    """The filters that take several values: any of them."""
+    return {
+        name
+        for name, found in filterset_class.base_filters.items()
+        if isinstance(found, MultipleChoiceFilter)
+    }
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -127,6 +142,12 @@ class StrictSerializer(serializers.Serializer[Any]):
         """The validated data. Raises ValidationError, by field."""
         if isinstance(data, Mapping):
             errors = {str(name): [text] for name in data if (text := self._unwanted(name, data[name]))}
+            errors |= {
+                name: wrong
+                for name, field in self.fields.items()
+                if name in data and name not in errors and not field.read_only
+                if (wrong := type_problem(field, data[name]))
+            }
             if errors:
                 raise serializers.ValidationError(errors)
         return super().run_validation(data)
@@ -187,7 +208,11 @@ class WordSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-ca
 
 
 class Api(viewsets.GenericViewSet[Any]):
-    """What every collection of rows has in common."""
+    """What every collection of rows has in common.
+
+    `order` names the columns that pages are ordered by (`connectors.paging`), `ingest` the actions that have
+    the rate of ingest (`connectors.throttling`).
+    """
 
     parser_classes = (WellFormedJSONParser,)
     permission_classes = (ModelPermissions,)
@@ -195,5 +220,6 @@ class Api(viewsets.GenericViewSet[Any]):
     pagination_class = Pages
     lookup_value_regex = r"[0-9]{1,18}"
     permission_of_action: ClassVar[dict[str, Any]] = {}
+    order: ClassVar[tuple[str, ...]] = ("pk",)
     ingest: ClassVar[Collection[str]] = ()
-    """The actions that a token which may only report things covers."""
+    """The actions that take in reports: what a token for them covers, under a rate of their own."""

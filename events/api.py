@@ -12,6 +12,8 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from connectors.editing import EditApi
+from connectors.filters import Moment, YesOrNo
 from connectors.message import JSONDict, Severity, Status
 from connectors.rest import Api, StrictModelSerializer, StrictSerializer, Word
 from events import access, catalog, external
@@ -67,7 +69,7 @@ class ReportSerializer(StrictSerializer):
         max_length=255, required=False, help_text="Names the problem, so that it can be updated and resolved."
     )
 
-    def report(self) -> external.ExternalReport:
+    def report(self, idempotency_key: str = "") -> external.ExternalReport:
         """What was reported, once it has been checked."""
         said = dict(self.validated_data)
         words: JSONDict = {
@@ -75,7 +77,18 @@ class ReportSerializer(StrictSerializer):
             for name, kind in (("severity", Severity), ("status", Status))
             if name in said
         }
-        return external.ExternalReport(**said, **words)
+        return external.ExternalReport(**said, **words, idempotency_key=idempotency_key)
+
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
+
+
+def _idempotency_key(request: Request) -> str:
+    """What names the report, however often it is sent. Raises ValidationError."""
+    key: str = request.headers.get(IDEMPOTENCY_KEY, "").strip()
+    if len(key) > 255:
+        raise serializers.ValidationError({IDEMPOTENCY_KEY: ["This may have at most 255 characters."]})
+    return key
 
 
 class EventFilters(filters.FilterSet):
@@ -87,10 +100,10 @@ class EventFilters(filters.FilterSet):
     cluster = filters.CharFilter(field_name="cluster_name")
     namespace = filters.CharFilter()
     resource = filters.CharFilter()
-    since = filters.IsoDateTimeFilter(field_name="first_seen", lookup_expr="gte")
-    until = filters.IsoDateTimeFilter(field_name="first_seen", lookup_expr="lt")
-    acknowledged = filters.BooleanFilter(field_name="acknowledged_at", lookup_expr="isnull", exclude=True)
-    silenced = filters.BooleanFilter(field_name="held")
+    since = Moment(field_name="first_seen", lookup_expr="gte")
+    until = Moment(field_name="first_seen", lookup_expr="lt")
+    acknowledged = YesOrNo(field_name="acknowledged_at", lookup_expr="isnull", exclude=True)
+    silenced = YesOrNo(field_name="held")
     silence = filters.NumberFilter(field_name="silence_id")
 
 
@@ -100,18 +113,29 @@ class EventViewSet(Handling, mixins.ListModelMixin, mixins.RetrieveModelMixin, A
     queryset = Event.objects.all()
     serializer_class = EventSerializer
     filterset_class = EventFilters
+    order = ("-first_seen", "-id")
     lookup_value_regex = r"[0-9a-fA-F-]{32,36}"
     ingest = ("create",)
 
     @extend_schema(
-        request=ReportSerializer, responses={201: EventSerializer, 200: EventSerializer}, filters=False
+        request=ReportSerializer,
+        responses={201: EventSerializer, 200: EventSerializer},
+        parameters=[
+            OpenApiParameter(
+                IDEMPOTENCY_KEY,
+                {"type": "string", "maxLength": 255},
+                OpenApiParameter.HEADER,
+                description="Names a report that has no `key`: sent again with it, it is the same event.",
+            )
+        ],
+        filters=False,
     )
     def create(self, request: Request) -> Response:
         """Takes an event from outside: 201 for one that is so or happened, 200 for one that is over."""
         serializer = ReportSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         try:
-            event = external.report(serializer.report())
+            event = external.report(serializer.report(_idempotency_key(request)))
         except LookupError as error:
             raise serializers.ValidationError({"key": [str(error)]}) from None
         over = event.status == EventStatus.RESOLVED
@@ -164,15 +188,16 @@ class ClusterFilters(filters.FilterSet):
     """Which clusters to list."""
 
     name = filters.CharFilter()
-    enabled = filters.BooleanFilter()
+    enabled = YesOrNo()
 
 
-class ClusterViewSet(ClusterChecks, viewsets.ModelViewSet[Any], Api):
+class ClusterViewSet(ClusterChecks, EditApi):
     """Clusters to watch."""
 
     queryset = Cluster.objects.all()
     serializer_class = ClusterSerializer
     filterset_class = ClusterFilters
+    order = ("name",)
 
 
 class EventTypeSerializer(serializers.Serializer[Any]):

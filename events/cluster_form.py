@@ -9,6 +9,7 @@ from django.core.files.uploadedfile import UploadedFile
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget
 
 from connectors.form_fields import Entry, LinesField, SecretField
+from connectors.seen import SeenForm
 from events import access
 from events.cluster.kubeconfig import SIZE_LIMIT
 from events.cluster.local import Contexts, contexts
@@ -22,7 +23,7 @@ FIELDS = {
 """What each access asks for."""
 
 
-class ClusterForm(forms.ModelForm[Cluster]):
+class ClusterForm(SeenForm[Cluster]):
     """A cluster and how it is reached. The kubeconfig is text or a file, and never shown again.
 
     The access is that which is posted, else that which is asked for (`initial`), else the cluster's own. What

@@ -23,7 +23,8 @@ class ExternalReport:
 
     With a `key`, a report of status firing opens the problem of that name (or updates it, if it is open), and
     one of status resolved ends it. Without a status it is firing where the catalog says that such an event
-    resolves and a key is given, and otherwise something that merely occurred.
+    resolves and a key is given, and otherwise something that merely occurred. `idempotency_key` names the
+    report where there is no `key`, so that one that is sent again is no second event.
     """
 
     event_type: str
@@ -38,20 +39,21 @@ class ExternalReport:
     recommendations: list[dict[str, str]] = field(default_factory=list)
     status: Status | None = None
     key: str = ""
+    idempotency_key: str = ""
 
 
 def report(data: ExternalReport) -> Event:
     """Puts it on record, tells whom it concerns, and returns the event.
 
-    The same report twice (same key; without one, same content and timestamp) is one event. Resolving what is
-    not open returns the last event of that key. Raises LookupError if there never was one, and
-    catalog.UnknownEventType.
+    The same report twice (same key or idempotency key; without either, same content and timestamp) is one
+    event. Resolving what is not open returns the last event of that key. Raises LookupError if there never
+    was one, and catalog.UnknownEventType.
     """
     catalog.expand([data.event_type])
     event_type = catalog.EVENT_TYPES[data.event_type]
     now = timezone.now()
     status = data.status or _usual_status(data, event_type)
-    name = data.key or _content(data)
+    name = data.key or _repeated(data) or _content(data)
     print_ = fingerprint("external", data.cluster, data.event_type, data.namespace, data.resource, name)
     if status is Status.RESOLVED:
         return _resolve(print_, data, now)
@@ -83,6 +85,11 @@ def report(data: ExternalReport) -> Event:
 
 def _usual_status(data: ExternalReport, event_type: catalog.EventType) -> Status:
     return Status.FIRING if data.key and not event_type.momentary else Status.OCCURRED
+
+
+def _repeated(data: ExternalReport) -> str:
+    """A name for a report that says which one it is, however often it comes."""
+    return fingerprint("idempotency", data.idempotency_key) if data.idempotency_key else ""
 
 
 def _content(data: ExternalReport) -> str:

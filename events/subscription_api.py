@@ -6,21 +6,25 @@ events, so the collection of connectors that understands this stands here, above
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.db import transaction
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
-from rest_framework import serializers, viewsets
+from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from connectors.api import ConnectorSerializer as PlainConnectorSerializer
+from connectors.editing import EditApi
+from connectors.filters import YesOrNo
 from connectors.message import JSONDict
 from connectors.models import Connector
-from connectors.rest import Api, Conflict, StrictModelSerializer, StrictSerializer, Word
+from connectors.rest import Conflict, StrictModelSerializer, StrictSerializer, Word
+from connectors.versions import version_of
 from events import importing, schedule, seed_format
 from events.backtest import DAYS, MOST_DAYS, Backtest, backtest
 from events.connector_api import ConnectorFiles
@@ -33,6 +37,21 @@ def refusal(error: Wrong) -> Any:
     if all(place.startswith(".") for place in error.problems):
         return {place.removeprefix("."): [text] for place, text in error.problems.items()}
     return list(error.problems.values())
+
+
+def placed(errors: list[str]) -> JSONDict:
+    """A file's errors, each of which begins with its place, as nested as the file."""
+    found: JSONDict = {}
+    for error in errors:
+        place, _, text = error.partition(": ") if _PLACE.match(error) else ("", "", error)
+        inner = found
+        for name in re.findall(r"[^.\[\]]+", place):
+            inner = inner.setdefault(name, {})
+        inner.setdefault("", []).append(text)
+    return found
+
+
+_PLACE = re.compile(r"[\w.\[\]-]+: ")
 
 
 class SubscriptionSerializer(StrictModelSerializer):
@@ -155,13 +174,13 @@ class SubscriptionFilters(filters.FilterSet):
     """Which subscriptions to list."""
 
     connector = filters.NumberFilter(field_name="connector_id")
-    enabled = filters.BooleanFilter()
+    enabled = YesOrNo()
 
 
-class SubscriptionViewSet(viewsets.ModelViewSet[Any], Api):
+class SubscriptionViewSet(EditApi):
     """Subscriptions: who receives what."""
 
-    queryset = Subscription.objects.order_by("pk")
+    queryset = Subscription.objects.all()
     serializer_class = SubscriptionSerializer
     filterset_class = SubscriptionFilters
     permission_of_action = {"backtest": "view", "backtest_draft": "view"}
@@ -281,6 +300,10 @@ class ConnectorViewSet(ConnectorFiles):
     queryset = Connector.objects.prefetch_related("subscriptions")
     serializer_class = ConnectorSerializer
 
+    def version(self, row: Any) -> str:
+        """With its subscriptions: what is said of events changes them, and deleting it deletes them."""
+        return version_of(row, *row.subscriptions.all())
+
     @extend_schema(
         operation_id="connectors_import",
         request={"application/json": {"type": "object", "additionalProperties": True}},
@@ -297,5 +320,5 @@ class ConnectorViewSet(ConnectorFiles):
         try:
             steps = importing.bring_in(seed_format.parse(request.data), dry_run=dry_run, guard=True)
         except seed_format.SeedError as error:
-            raise serializers.ValidationError({"errors": error.errors}) from None
+            raise serializers.ValidationError(placed(error.errors)) from None
         return Response(StepSerializer(steps, many=True).data)

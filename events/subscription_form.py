@@ -9,6 +9,7 @@ from django import forms
 
 from connectors.form_fields import JSONTextField, LinesField
 from connectors.message import Severity
+from connectors.seen import SeenForm
 from events import catalog
 from events.models import Subscription
 from events.subscription_keys import KEYS, Wrong
@@ -64,7 +65,7 @@ class ScheduleField(forms.Field):
         return (initial or {}) != (data or {})
 
 
-class SubscriptionForm(forms.ModelForm[Subscription]):
+class SubscriptionForm(SeenForm[Subscription]):
     """Which events a connector receives."""
 
     event_types = EventTypesField(

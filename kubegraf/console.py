@@ -100,6 +100,7 @@ NAVIGATION: list[dict[str, Any]] = [
             _item("Roles", "shield_person", "admin:auth_group_changelist", "auth.view_group"),
             _item("API tokens", "key", "admin:kubegraf_apitoken_changelist"),
             _item("History", "history", "history", "connectors.view_historicalconnector"),
+            _item("API", "api", "api-docs"),
         ],
     },
 ]

@@ -9,9 +9,13 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from connectors.rates import rate
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -66,3 +70,33 @@ def database_url() -> str:
 def redis_url() -> str:
     """`REDIS_URL`, else the embedded Valkey's socket."""
     return env.str("REDIS_URL", default="").strip() or f"redis+socket://{quote(str(embedded_socket()))}"
+
+
+def shared_cache() -> dict[str, Any]:
+    """Django's cache: in Redis, where there is one that web processes share, else in each one's memory.
+
+    It gives up soon: whoever asks it can do without.
+    """
+    url = env.str("REDIS_URL", default="").strip()
+    if not url and embedded_socket().exists():
+        url = redis_url()
+    if url.startswith("redis+socket://"):
+        url = "unix://" + url.removeprefix("redis+socket://").replace("virtual_host=", "db=")
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    return {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": [url],
+        "KEY_PREFIX": "kubegraf",
+        "OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 0.5},
+    }
+
+
+def checked_rate(variable: str, default: str) -> str:
+    """A rate such as `600/min`. Raises ImproperlyConfigured."""
+    text: str = env.str(variable, default=default)
+    try:
+        rate(text)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{variable}: {error}") from None
+    return text

@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from connectors.engine.retry import SCHEDULE
 from kubegraf import logs
 from kubegraf.console import UNFOLD as UNFOLD
-from kubegraf.env import BASE_DIR, data_dir, database_url, env, key, redis_url
+from kubegraf.env import BASE_DIR, checked_rate, data_dir, database_url, env, key, redis_url, shared_cache
 from kubegraf.oidc.claims import rules
 
 # Lets classes such as ModelAdmin[Connector] say at run time, too, what they are about.
@@ -73,7 +73,7 @@ MIDDLEWARE = [
     "kubegraf.policy.ConsolePolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "kubegraf.problems.SlashMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
@@ -234,18 +234,32 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.LimitOffsetPagination",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "PAGE_SIZE": 50,
+    "DEFAULT_PAGINATION_CLASS": "connectors.paging.Pages",
+    "DEFAULT_SCHEMA_CLASS": "connectors.description.Schema",
+    "DEFAULT_THROTTLE_CLASSES": ["connectors.throttling.Throttle"],
+    "EXCEPTION_HANDLER": "connectors.problems.handler",
+    "URL_FORMAT_OVERRIDE": None,  # what Accept says, no parameter says again
 }
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "KubeGraf",
-    "DESCRIPTION": "Connectors, subscriptions, events and deliveries.",
+    "DESCRIPTION": (
+        "Everything that the console can do. Call it with a token (`Authorization: Token …`) or, from a page"
+        " of KubeGraf, with the session. Errors are problem details (RFC 9457); lists come in pages, with a"
+        " `next` link; what is configured has an ETag, and a change with If-Match overwrites nothing unseen."
+    ),
     "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v[0-9]/",
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "COMPONENT_SPLIT_REQUEST": True,
 }
+
+# How often one token or person may call, and report events.
+API_RATE = checked_rate("KUBEGRAF_API_RATE", default="1200/min")
+INGEST_RATE = checked_rate("KUBEGRAF_INGEST_RATE", default="12000/min")
+# Where web processes count that together. It shares its database with the broker: never clear it as a whole.
+CACHES = {"default": shared_cache()}
 
 # Transport security follows the address people use.
 if PUBLIC_URL.startswith("https://"):

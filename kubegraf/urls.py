@@ -8,7 +8,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
-from kubegraf import metrics
+from kubegraf import api_docs, metrics
 from kubegraf.api import router
 from kubegraf.history_page import history_page
 
@@ -19,9 +19,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include(router.urls)),
     path("metrics", metrics.view, name="metrics"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", api_docs.page, name="api-docs"),
 ]
 
 if settings.DEMO:
     urlpatterns.append(path("demo/", include("demo.urls")))
 if settings.OIDC_ISSUER:
     urlpatterns.append(path("oidc/", include("kubegraf.oidc.urls")))
+handler400 = "kubegraf.problems.bad_request"
+handler403 = "kubegraf.problems.permission_denied"
+handler404 = "kubegraf.problems.not_found"
+handler500 = "kubegraf.problems.server_error"

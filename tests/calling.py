@@ -61,3 +61,11 @@ class Caller:
     def _expect(self, answer: HttpResponse, status: int) -> Any:
         assert answer.status_code == status, answer.content.decode()
         return json.loads(answer.content)
+
+
+def mistakes(answer: Any) -> dict[str, list[str]]:
+    """What problem details say is wrong with what was sent: the messages by field."""
+    found: dict[str, list[str]] = {}
+    for error in answer["errors"]:
+        found.setdefault(error["field"], []).append(error["message"])
+    return found

@@ -1,0 +1,58 @@
+"""Filters of lists that take what is described and refuse the rest, where django-filter's own guess.
+
+A guess means: no filter, and so everything.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.dateparse import parse_datetime
+from django_filters import rest_framework as filters
+from django_filters.fields import IsoDateTimeField
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+class _YesOrNoField(forms.NullBooleanField):
+    def clean(self, value: Any) -> bool | None:
+        """True, false, or None where nothing is asked."""
+        if value is None:
+            return None
+        if value not in ("true", "false"):
+            raise ValidationError("This must be true or false.")
+        return bool(value == "true")
+
+
+class YesOrNo(filters.BooleanFilter):
+    """`true` or `false`."""
+
+    field_class = _YesOrNoField
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # The widget it has by itself takes what it does not know for nothing at all.
+        super().__init__(*args, widget=forms.TextInput, **kwargs)
+
+
+class _MomentField(IsoDateTimeField):
+    def clean(self, value: Any) -> datetime | None:
+        """The moment, or None where none is asked."""
+        if value is None:
+            return None
+        try:
+            moment = parse_datetime(value) if _MOMENT.fullmatch(value) else None
+        except ValueError:
+            moment = None
+        if moment is None:
+            raise ValidationError("This must be a date and time such as 2025-01-15T10:30:00Z.")
+        return moment
+
+
+class Moment(filters.IsoDateTimeFilter):
+    """A date and time with its offset from UTC (RFC 3339)."""
+
+    field_class = _MomentField

@@ -1,0 +1,106 @@
+"""The OpenAPI description, held against what the API does by requests that are made up from it.
+
+`KUBEGRAF_FUZZ_EXAMPLES` says how many are made up for each operation, besides those at the limits of what is
+described; a hundred take some minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import hypothesis
+import pytest
+import schemathesis
+from django.contrib.auth.models import User
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
+from django.test import Client
+from drf_spectacular.generators import SchemaGenerator
+from rest_framework.authtoken.models import Token
+from schemathesis.config import SchemathesisConfig
+
+from connectors.outbox import Order, delivery_for
+from kubegraf.wsgi import application
+from tests.making import make_cluster, make_connector, make_event, make_message, make_subscription
+
+pytestmark = pytest.mark.django_db
+
+EXAMPLES = int(os.environ.get("KUBEGRAF_FUZZ_EXAMPLES", "3"))
+TOKEN = "f" * 40
+AUTH = {"Authorization": f"Token {TOKEN}"}
+DESCRIBED: Any = json.loads(json.dumps(SchemaGenerator().get_schema(request=None, public=True), default=str))
+
+# What a body may hold has rules that no schema can say, such as that a name is not taken yet; what breaks one
+# is refused as what breaks the schema is. Everywhere else, what the description allows is taken.
+RULES = {
+    "include-method": ["POST", "PUT", "PATCH"],
+    "checks": {
+        "positive_data_acceptance": {"expected-statuses": ["2xx", 304, 400, 403, 404, 409, 412]},
+    },
+}
+
+schema = schemathesis.openapi.from_dict(
+    DESCRIBED, config=SchemathesisConfig.from_dict({"operations": [RULES]})
+)
+schema.app = application
+
+
+@pytest.fixture
+def one_connection() -> Iterator[None]:
+    """The application keeps the test's connection, as it does for Django's own test client."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+@pytest.fixture
+def rows(one_connection: None) -> dict[str, Any]:
+    """One row of each kind, and somebody who may do everything."""
+    admin = User.objects.create_superuser("admin")
+    Token.objects.create(user=admin, key=TOKEN)
+    connector = make_connector(url="env:KUBEGRAF_SECRET_NOT_SET_ANYWHERE")
+    delivery = delivery_for(Order(connector, make_message(), "test"))
+    delivery.save(force_insert=True)
+    event = make_event()
+    event.save()
+    subscription = make_subscription(connector, "hpa_maxed")
+    return {
+        "connectors": connector.pk,
+        "subscriptions": subscription.pk,
+        "clusters": make_cluster().pk,
+        "events": str(event.pk),
+        "deliveries": str(delivery.pk),
+    }
+
+
+@schema.parametrize()
+@hypothesis.settings(
+    max_examples=EXAMPLES,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+def test_an_operation_does_what_its_description_says(case: Any, rows: dict[str, Any]) -> None:
+    case.call_and_validate(headers=AUTH)
+
+
+OPERATIONS = [
+    (method, path) for path, item in DESCRIBED["paths"].items() for method in item if method != "parameters"
+]
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_every_operation_wants_to_know_who_calls(method: str, path: str) -> None:
+    names = {"{id}": "1", "{type}": "webhook", "{name}": "hpa_maxed"}
+    for name, value in names.items():
+        path = path.replace(name, value)
+    if "deliveries/1" in path or "events/1" in path:
+        path = path.replace("/1/", f"/{'0' * 32}/")
+    answer = Client().generic(method.upper(), path, "{}", content_type="application/json")
+    assert answer.status_code == 401

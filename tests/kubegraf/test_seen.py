@@ -1,0 +1,124 @@
+"""Two people on the same page of the console: who saves last, over what they have not seen, is told so."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.http import HttpResponse
+from django.test import Client
+
+from connectors import setup
+from connectors.models import Connector
+from events.models import Cluster, Subscription
+from tests.calling import Caller
+from tests.making import make_cluster, make_connector, make_subscription
+
+pytestmark = pytest.mark.django_db
+URL = "https://hooks.example.com/a"
+
+
+def person(name: str) -> Client:
+    """An administrator at the console."""
+    client = Client()
+    client.force_login(User.objects.create_superuser(name))
+    return client
+
+
+def fields(page: HttpResponse) -> dict[str, str]:
+    """What the page's form would send as it is."""
+    form = page.context["adminform"].form  # type: ignore[attr-defined]
+    formsets = [inline.formset for inline in page.context["inline_admin_formsets"]]  # type: ignore[attr-defined]
+    forms = [form, *(part for found in formsets for part in (found.management_form, *found.initial_forms))]
+    said: dict[str, Any] = {}
+    for part in forms:
+        for field in part:
+            value = field.value()
+            if value is None or value is False or field.name in ("kubeconfig_file", "config_body_template"):
+                continue
+            said[field.html_name] = (
+                value if isinstance(value, list | bool) and field.name == "event_types"
+                else "\n".join(value) if isinstance(value, list) else value
+            )  # fmt: skip
+    for found in formsets:
+        said[f"{found.prefix}-TOTAL_FORMS"] = str(len(found.initial_forms))
+    return said
+
+
+def carried(page: HttpResponse) -> int:
+    """How many versions the page's form carries along."""
+    return len(re.findall(r'<input type="hidden" name="(?:[\w-]+-)?version" value="[^"]+"', page.text))
+
+
+PLACES = ("connectors/connector", "events/subscription", "events/cluster")
+
+
+@pytest.fixture
+def addresses() -> dict[str, str]:
+    """The pages of one row each."""
+    connector = make_connector(url=URL)
+    pks = (connector.pk, make_subscription(make_connector("other"), "hpa_maxed").pk, make_cluster().pk)
+    return {place: f"/admin/{place}/{pk}/change/" for place, pk in zip(PLACES, pks, strict=True)}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_who_saves_over_what_somebody_changed_meanwhile_is_told_by_whom(
+    addresses: dict[str, str], place: str
+) -> None:
+    anna, bert = person("anna"), person("bert")
+    address = addresses[place]
+    model = {"connector": Connector, "subscription": Subscription, "cluster": Cluster}[place.split("/")[1]]
+    pk = int(address.split("/")[-3])
+    seen = anna.get(address)
+    assert carried(seen) == 1
+    change = {**fields(bert.get(address)), "enabled": ""}
+    assert bert.post(address, change).status_code == 302
+    assert model.objects.get(pk=pk).enabled is False  # type: ignore[attr-defined]
+    late = anna.post(address, fields(seen))
+    assert late.status_code == 200
+    assert f"This {model._meta.verbose_name} was changed meanwhile by bert at " in late.text
+    assert model.objects.get(pk=pk).enabled is False  # type: ignore[attr-defined]
+    assert anna.post(address, fields(anna.get(address))).status_code == 302
+
+
+def test_a_change_by_the_api_counts_as_one(addresses: dict[str, str]) -> None:
+    anna, address = person("anna"), addresses["connectors/connector"]
+    seen = anna.get(address)
+    Caller(everything=True).patch(f"connectors/{address.split('/')[-3]}/", {"config": {"method": "PUT"}})
+    assert "This connector was changed meanwhile at " in anna.post(address, fields(seen)).text
+    assert setup.join(Connector.objects.get(name="hook"))["method"] == "PUT"
+
+
+def test_what_the_engine_writes_meanwhile_is_in_nobodys_way(addresses: dict[str, str]) -> None:
+    anna, address = person("anna"), addresses["connectors/connector"]
+    seen = anna.get(address)
+    Connector.objects.update(failures_in_row=3, paused_reason="revoked", last_failure="HTTP 502")
+    assert anna.post(address, {**fields(seen), "name": "renamed"}).status_code == 302
+    assert Connector.objects.filter(name="renamed").exists()
+
+
+def test_a_subscription_on_a_connectors_page_is_not_overwritten_either() -> None:
+    subscription = make_subscription(make_connector(url=URL), "hpa_maxed")
+    anna, address = person("anna"), f"/admin/connectors/connector/{subscription.connector_id}/change/"
+    seen = anna.get(address)
+    assert carried(seen) == 2
+    Subscription.objects.update(event_types=["http_500"])
+    late = anna.post(address, {**fields(seen), "name": "renamed"})
+    assert late.status_code == 200
+    assert "This subscription was changed meanwhile" in late.text
+    assert Subscription.objects.get().event_types == ["http_500"]
+    assert Connector.objects.get().name == "hook"
+
+
+def test_a_version_that_was_made_up_saves_nothing(addresses: dict[str, str]) -> None:
+    anna, address = person("anna"), addresses["events/cluster"]
+    answer = anna.post(address, {**fields(anna.get(address)), "name": "renamed", "version": "made-up"})
+    assert "This page cannot be saved. Reload it." in answer.text
+    assert Cluster.objects.get().name == "production"
+
+
+def test_a_page_tells_nothing_of_secrets_by_its_version(addresses: dict[str, str]) -> None:
+    page = person("anna").get(addresses["connectors/connector"])
+    assert URL not in page.text
