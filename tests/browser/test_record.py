@@ -94,12 +94,15 @@ def test_the_pages_of_the_record_fit_and_have_no_barriers(
     pages = {
         "deliveries": DELIVERIES,
         "delivery": reverse("admin:connectors_delivery_change", args=(failed.pk,)),
+        "waiting": reverse(
+            "admin:connectors_delivery_change", args=(Delivery.objects.get(status="retrying").pk,)
+        ),
         "dead-letters": DEAD_LETTERS,
     }
     found = {}
     for name, address in pages.items():
         page.goto(address)
-        for summary in page.locator(".kg-exchange > summary").all()[:1]:
+        for summary in page.locator(".kg-exchange > summary, .kg-disclosure > summary").all()[:1]:
             summary.click()
         picture(page, f"{name}-{scheme}-{viewport['width']}")
         found[name] = (overflow(page), barriers(page))
