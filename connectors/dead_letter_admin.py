@@ -67,9 +67,9 @@ class DeadLetterAdmin(DeliveryAdmin):
     def page(self, delivery: Delivery) -> SafeString:
         """What it is about, as a link to the delivery with its attempts."""
         return format_html(
-            '<a class="kg-title kg-link" href="{}" title="{}">{}</a><span class="kg-under">{}</span>',
+            '<div><a class="kg-title kg-link" href="{0}" title="{1}">{1}</a>'
+            '<span class="kg-under">{2}</span></div>',
             reverse("admin:connectors_delivery_change", args=(delivery.pk,)),
-            title_of(delivery),
             title_of(delivery),
             event_type_of(delivery),
         )
@@ -78,7 +78,8 @@ class DeadLetterAdmin(DeliveryAdmin):
     def why(self, delivery: Delivery) -> SafeString:
         """Why it failed, as the last attempt says, and in a word."""
         return format_html(
-            '<span class="kg-title" title="{0}">{0}</span><span class="kg-under">{1}</span>',
+            '<div><span class="kg-title kg-aside" title="{0}">{0}</span>'
+            '<span class="kg-under">{1}</span></div>',
             delivery.note,
             remedies.label(delivery.reason),
         )

@@ -94,12 +94,15 @@ def test_the_pages_of_the_record_fit_and_have_no_barriers(
     pages = {
         "deliveries": DELIVERIES,
         "delivery": reverse("admin:connectors_delivery_change", args=(failed.pk,)),
+        "waiting": reverse(
+            "admin:connectors_delivery_change", args=(Delivery.objects.get(status="retrying").pk,)
+        ),
         "dead-letters": DEAD_LETTERS,
     }
     found = {}
     for name, address in pages.items():
         page.goto(address)
-        for summary in page.locator(".kg-exchange > summary").all()[:1]:
+        for summary in page.locator(".kg-exchange > summary, .kg-disclosure > summary").all()[:1]:
             summary.click()
         picture(page, f"{name}-{scheme}-{viewport['width']}")
         found[name] = (overflow(page), barriers(page))
@@ -108,7 +111,7 @@ def test_the_pages_of_the_record_fit_and_have_no_barriers(
 
 def test_a_failed_delivery_is_found_understood_and_sent_once_more(page: Page, failed: Delivery) -> None:
     page.goto(DEAD_LETTERS)
-    page.get_by_role("link", name="1 of A connector with quite a long name").click()
+    page.get_by_role("link", name="1 message of A connector with quite a long name").click()
     page.locator("#result_list").get_by_role("link", name="Pod my-app-123 in crash loop").click()
 
     expect(page.get_by_role("heading", name="Why it failed")).to_be_visible()
