@@ -50,10 +50,11 @@ def last_trial(connector: Connector) -> Trial | None:
     tests = Delivery.objects.filter(
         connector=connector, origin=ORIGIN, key__gte=_KEY, key__lt=_KEY + "g"
     ).order_by("-id")
-    newest, *before = list(tests[:2]) or [None]
-    if newest is None:
+    latest = list(tests[:2])
+    if not latest:
         return None
-    if newest.is_resolve and before and before[0].key == newest.key:
+    newest, *before = latest
+    if newest.is_follow_up and before and before[0].key == newest.key:
         return Trial(before[0], newest)
     return Trial(newest)
 
