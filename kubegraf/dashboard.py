@@ -105,7 +105,7 @@ def _tiles(found: Overview) -> Iterable[JSONDict]:
 
 def _latency(sending: Vitals, now: datetime) -> JSONDict:
     return {
-        "label": "Half are sent within, 24 hours",
+        "label": "Half sent within, 24 hours",
         "figure": _took(sending.latency_p50),
         "url": connector_links.deliveries(now - Period.DAY.length),
         "note": f"95 of 100 within {_took(sending.latency_p95)}" if sending.attempts else "nothing was tried",
