@@ -59,7 +59,7 @@ def shown(found: Overview) -> JSONDict:
         "tiles": list(_tiles(found)),
         "charts": list(_charts(found)),
         "open": _open(found.open) if found.open else None,
-        "connectors": _connectors(found.connectors) if found.connectors is not None else None,
+        "connectors": _connectors(found) if found.connectors is not None else None,
         "clusters": _clusters(found.clusters) if found.clusters is not None else None,
     }
 
@@ -258,7 +258,9 @@ def _event(event: Event) -> JSONDict:
     }
 
 
-def _connectors(lines: Sequence[ConnectorLine]) -> JSONDict:
+def _connectors(found: Overview) -> JSONDict:
+    lines, since = found.connectors or [], found.at - Period.DAY.length
+    sees_deliveries = found.deliveries is not None
     return {
         "rows": [
             {
@@ -269,7 +271,11 @@ def _connectors(lines: Sequence[ConnectorLine]) -> JSONDict:
                 "words": line.health.words,
                 "rate": _percent(line.vitals.arrived, line.vitals.attempts),
                 "latency": _took(line.vitals.latency_p95),
+                "sent_url": connector_links.deliveries(since, connector_id=line.connector.pk)
+                if sees_deliveries
+                else "",
                 "waiting": f"{line.vitals.waiting:,}",
+                "waiting_url": connector_links.waiting(line.connector.pk) if sees_deliveries else "",
             }
             for line in lines[:LINES_SHOWN]
         ],

@@ -260,6 +260,7 @@ def test_every_figure_leads_to_a_list_that_takes_its_filter(admin_client: Client
         addresses |= {chart["url"], *(key["url"] for key in chart["keys"]), chart["rows"][0]["url"]}
     addresses |= {one["concern"].url for one in page["concerns"]}
     addresses |= {one["url"] for one in page["open"]["severities"]}
+    addresses |= {row[name] for row in page["connectors"]["rows"] for name in ("sent_url", "waiting_url")}
     for address in sorted(addresses):
         answer = admin_client.get(address)
         # The admin answers a filter that it does not take with a redirect to ?e=1.
