@@ -10,9 +10,15 @@ from django.urls import reverse
 from connectors.models import UNSETTLED
 
 
-def deliveries(since: datetime | None = None, status: str = "", until: datetime | None = None) -> str:
-    """The list of deliveries that were written since then, and have come to this."""
-    query = {}
+def deliveries(
+    since: datetime | None = None,
+    status: str = "",
+    until: datetime | None = None,
+    *,
+    connector_id: int | None = None,
+) -> str:
+    """The list of deliveries that were written since then, and have come to this; of a connector, or all."""
+    query = {} if connector_id is None else {"connector__id__exact": str(connector_id)}
     if since is not None:
         query["created_at__gte"] = since.isoformat(timespec="seconds")
     if until is not None:
@@ -22,9 +28,10 @@ def deliveries(since: datetime | None = None, status: str = "", until: datetime 
     return _list("delivery", query)
 
 
-def waiting() -> str:
-    """The list of deliveries that have not settled."""
-    return _list("delivery", {"status__in": ",".join(UNSETTLED)})
+def waiting(connector_id: int | None = None) -> str:
+    """The list of deliveries that have not settled; of a connector, or all."""
+    query = {} if connector_id is None else {"connector__id__exact": str(connector_id)}
+    return _list("delivery", {**query, "status__in": ",".join(UNSETTLED)})
 
 
 def dead_letters(since: datetime) -> str:

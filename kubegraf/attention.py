@@ -17,9 +17,13 @@ _NOT_INSTALLED = "not installed."
 
 @dataclass(frozen=True, slots=True)
 class Concern:
-    """What it is about, what is the matter, how bad (a tone), and where to go about it."""
+    """What it is about, what is the matter (in a word, and in a sentence), how bad, and where it is mended.
+
+    `tone` is worst, bad, warning or info.
+    """
 
     about: str
+    word: str
     words: str
     tone: str
     url: str
@@ -28,7 +32,7 @@ class Concern:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One of the first steps: done or not, and where it is taken."""
+    """One of the first steps: done or not, and where it is taken ("" while another must come before it)."""
 
     title: str
     words: str
@@ -49,7 +53,9 @@ def concerns(found: Overview) -> list[Concern]:
         words = f"{many} {'delivery' if number == 1 else 'deliveries'} failed for good in the last 24 hours."
         since = found.at - timedelta(hours=24)
         several.append(
-            Concern("Dead letters", words, "bad", connector_links.dead_letters(since), "Look at them")
+            Concern(
+                "Dead letters", "failed", words, "bad", connector_links.dead_letters(since), "Look at them"
+            )
         )
     order = ("worst", "bad", "warning", "info")
     return sorted(several, key=lambda concern: order.index(concern.tone))
@@ -61,22 +67,38 @@ def _of_connector(line: ConnectorLine) -> list[Concern]:
         tone = "bad" if line.health.state is State.FAILING else "worst"
         remedy = {State.PAUSED: "Mend and resume", State.UNREADABLE: "Enter its secrets"}
         return [
-            Concern(connector.name, line.health.words, tone, url, remedy.get(line.health.state, "See why"))
+            Concern(
+                connector.name,
+                line.health.state.value,
+                line.health.words,
+                tone,
+                url,
+                remedy.get(line.health.state, "See why"),
+            )
         ]
     if connector.enabled and not line.subscribed:
         words = "It is switched on, and subscribed to nothing."
-        return [Concern(connector.name, words, "warning", url, "Subscribe it")]
+        return [Concern(connector.name, "idle", words, "warning", url, "Subscribe it")]
     return []
 
 
 def _of_cluster(line: ClusterLine) -> list[Concern]:
     url = event_links.cluster(line.cluster.pk)
     if line.standing.amiss:
-        return [Concern(line.cluster.name, line.standing.words, line.standing.tone, url, "See what to do")]
+        return [
+            Concern(
+                line.cluster.name,
+                line.standing.word,
+                line.standing.words,
+                line.standing.tone,
+                url,
+                "See what to do",
+            )
+        ]
     lacking = [name for name, text in line.cluster.problems.items() if not str(text).endswith(_NOT_INSTALLED)]
     if lacking and line.cluster.enabled:
         words = f"A right is missing: {', '.join(sorted(lacking))}."
-        return [Concern(line.cluster.name, words, "warning", url, "Grant it")]
+        return [Concern(line.cluster.name, "incomplete", words, "warning", url, "Grant it")]
     return []
 
 
@@ -85,11 +107,7 @@ def first_steps(found: Overview) -> list[Step]:
     if found.clusters is None or found.connectors is None:
         return []
     lines = found.connectors
-    connector = (
-        connector_links.connector(lines[0].connector.pk)
-        if lines
-        else reverse("admin:connectors_connector_add")
-    )
+    connector = connector_links.connector(lines[0].connector.pk) if lines else ""
     steps = [
         Step(
             "Add a cluster",

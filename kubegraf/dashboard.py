@@ -27,6 +27,7 @@ CONCERNS_SHOWN = 10
 LINES_SHOWN = 12
 SEVERITIES = [severity.value for severity in Severity]
 OUTCOMES = [DeliveryStatus.DELIVERED.value, DeliveryStatus.FAILED.value, DeliveryStatus.CANCELLED.value]
+_SPACE = "\N{NO-BREAK SPACE}"
 _PERIODS = {Period.DAY: "24 hours", Period.WEEK: "7 days"}
 
 
@@ -52,19 +53,16 @@ def shown(found: Overview) -> JSONDict:
         ],
         "steps": first_steps(found),
         "concerns": [
-            {"concern": one, "badge": badge(_WORDS[one.tone], tone=one.tone)}
-            for one in several[:CONCERNS_SHOWN]
+            {"concern": one, "badge": badge(one.word, tone=one.tone)} for one in several[:CONCERNS_SHOWN]
         ],
         "more_concerns": max(0, len(several) - CONCERNS_SHOWN),
         "tiles": list(_tiles(found)),
         "charts": list(_charts(found)),
         "open": _open(found.open) if found.open else None,
-        "connectors": _connectors(found.connectors) if found.connectors is not None else None,
+        "connectors": _connectors(found) if found.connectors is not None else None,
         "clusters": _clusters(found.clusters) if found.clusters is not None else None,
     }
 
-
-_WORDS = {"worst": "broken", "bad": "failing", "warning": "incomplete", "info": "note"}
 
 # --- Figures --------------------------------------------------------------------------------------------
 
@@ -86,7 +84,9 @@ def _tiles(found: Overview) -> Iterable[JSONDict]:
             "label": f"Delivered, {words}",
             "figure": _percent(delivered, delivered + failed),
             "url": connector_links.deliveries(first),
-            "note": f"{delivered:,} of {delivered + failed:,} arrived",
+            "note": f"{delivered:,} of {delivered + failed:,} arrived"
+            if delivered + failed
+            else "nothing was sent",
         }
     if found.sending is not None:
         yield _latency(found.sending, found.at)
@@ -104,22 +104,23 @@ def _tiles(found: Overview) -> Iterable[JSONDict]:
 
 
 def _latency(sending: Vitals, now: datetime) -> JSONDict:
-    tried = sending.latency_p50 is not None and sending.latency_p95 is not None
     return {
-        "label": "Half are sent within, 24 hours",
-        "figure": took(sending.latency_p50) if sending.latency_p50 is not None else "–",
+        "label": "Half sent within, 24 hours",
+        "figure": _took(sending.latency_p50),
         "url": connector_links.deliveries(now - Period.DAY.length),
-        "note": f"95 of 100 within {took(sending.latency_p95)}"
-        if tried and sending.latency_p95 is not None
-        else "nothing was tried",
+        "note": f"95 of 100 within {_took(sending.latency_p95)}" if sending.attempts else "nothing was tried",
     }
+
+
+def _took(length: float | None) -> str:
+    return "–" if length is None else took(length).replace(" ", _SPACE)
 
 
 def _percent(part: int, whole: int) -> str:
     """Rounded down, so that 100 % means every one."""
     if not whole:
         return "–"
-    return "100 %" if part == whole else f"{int(1000 * part / whole) / 10:g} %"
+    return f"100{_SPACE}%" if part == whole else f"{int(1000 * part / whole) / 10:g}{_SPACE}%"
 
 
 def _counted(amounts: dict[str, int], words: Sequence[str]) -> str:
@@ -257,7 +258,9 @@ def _event(event: Event) -> JSONDict:
     }
 
 
-def _connectors(lines: Sequence[ConnectorLine]) -> JSONDict:
+def _connectors(found: Overview) -> JSONDict:
+    lines, since = found.connectors or [], found.at - Period.DAY.length
+    sees_deliveries = found.deliveries is not None
     return {
         "rows": [
             {
@@ -267,8 +270,12 @@ def _connectors(lines: Sequence[ConnectorLine]) -> JSONDict:
                 "badge": badge(_state(line)),
                 "words": line.health.words,
                 "rate": _percent(line.vitals.arrived, line.vitals.attempts),
-                "latency": "–" if line.vitals.latency_p95 is None else took(line.vitals.latency_p95),
+                "latency": _took(line.vitals.latency_p95),
+                "sent_url": connector_links.deliveries(since, connector_id=line.connector.pk)
+                if sees_deliveries
+                else "",
                 "waiting": f"{line.vitals.waiting:,}",
+                "waiting_url": connector_links.waiting(line.connector.pk) if sees_deliveries else "",
             }
             for line in lines[:LINES_SHOWN]
         ],
@@ -288,7 +295,7 @@ def _clusters(lines: Sequence[ClusterLine]) -> JSONDict:
                 "url": event_links.cluster(line.cluster.pk),
                 "badge": badge(line.standing.word, tone=line.standing.tone),
                 "words": line.standing.words,
-                "lag": "–" if line.cluster.lag_seconds is None else took(line.cluster.lag_seconds),
+                "lag": _took(line.cluster.lag_seconds),
                 "nodes": f"{line.cluster.nodes_known:,}",
                 "down": line.cluster.nodes_not_ready,
                 "changed": moments.shown(line.cluster.last_change_at) if line.cluster.last_change_at else "–",

@@ -16,17 +16,18 @@ from connectors.health import State
 from connectors.message import Severity
 from connectors.rest import Word
 from events.models import WatchState
-from kubegraf.attention import Concern, concerns, first_steps
+from kubegraf.attention import concerns, first_steps
 from kubegraf.overview import ConnectorLine, OpenEvents, Overview, Period, overview
 
 PERIODS = [(period.value, period.value) for period in Period]
 
 
-class ConcernSerializer(serializers.Serializer[Concern]):
+class ConcernSerializer(serializers.Serializer[Any]):
     """Something that needs attention."""
 
     about = serializers.CharField(help_text="The connector or cluster, or what it is about.")
-    words = serializers.CharField(help_text="What is the matter.")
+    word = serializers.CharField(help_text="What is the matter, in a word.")
+    words = serializers.CharField(help_text="The same in a sentence.")
     urgency = Word(
         "Urgency",
         [("worst", "worst"), ("bad", "bad"), ("warning", "warning"), ("info", "info")],
@@ -41,7 +42,9 @@ class FirstStepSerializer(serializers.Serializer[Any]):
 
     title = serializers.CharField()
     words = serializers.CharField()
-    url = serializers.CharField(help_text="The path of the console's page where it is taken.")
+    url = serializers.CharField(
+        help_text="The path of the console's page where it is taken; empty while another must come before it."
+    )
     done = serializers.BooleanField()
 
 

@@ -76,8 +76,8 @@ class Client:
         address = urlsplit(configuration.host)
         self.server = f"{address.scheme}://{address.netloc.rpartition('@')[2]}"
 
-    def version(self, timeout: float = READ_TIMEOUT) -> str:
-        """The server's version, such as `v1.36.2`; given up when nothing comes for `timeout` seconds."""
+    def version(self, timeout: float = 0.0) -> str:
+        """The server's version, such as `v1.36.2`. `timeout` in seconds, where it is not the usual one."""
         body = self._read("/version", {}, timeout=timeout)
         try:
             return str(msgspec.json.decode(body)["gitVersion"])

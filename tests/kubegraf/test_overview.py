@@ -162,6 +162,10 @@ def test_where_nothing_is_set_up_the_first_steps_are_shown() -> None:
     ]
 
 
+def test_what_takes_a_connector_leads_nowhere_before_there_is_one() -> None:
+    assert [step.title for step in first_steps(look()) if step.url] == ["Add a cluster", "Add a connector"]
+
+
 def test_a_step_that_was_taken_is_done_and_the_next_leads_to_the_connector() -> None:
     watched()
     connector = make_connector()
@@ -220,10 +224,10 @@ def test_open_events_are_counted_by_severity_and_cluster() -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "whole", "shown"), [(0, 0, "–"), (1, 1, "100 %"), (9999, 10000, "99.9 %"), (0, 3, "0 %")]
+    ("part", "whole", "shown"), [(0, 0, "–"), (1, 1, "100%"), (9999, 10000, "99.9%"), (0, 3, "0%")]
 )
 def test_a_share_is_whole_only_when_all_of_it_is_there(part: int, whole: int, shown: str) -> None:
-    assert dashboard._percent(part, whole) == shown
+    assert dashboard._percent(part, whole).replace("\N{NO-BREAK SPACE}", "") == shown
 
 
 # --- The page -------------------------------------------------------------------------------------------
@@ -256,6 +260,7 @@ def test_every_figure_leads_to_a_list_that_takes_its_filter(admin_client: Client
         addresses |= {chart["url"], *(key["url"] for key in chart["keys"]), chart["rows"][0]["url"]}
     addresses |= {one["concern"].url for one in page["concerns"]}
     addresses |= {one["url"] for one in page["open"]["severities"]}
+    addresses |= {row[name] for row in page["connectors"]["rows"] for name in ("sent_url", "waiting_url")}
     for address in sorted(addresses):
         answer = admin_client.get(address)
         # The admin answers a filter that it does not take with a redirect to ?e=1.
