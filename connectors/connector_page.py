@@ -54,7 +54,9 @@ def answer_of(connector: Connector) -> Answer | None:
 
 def steps_of(connector: Connector | None, answer: Answer | None = None) -> list[Step]:
     """Add, test, enable; the first that is not done is the one that it is now."""
-    tested, enabled = bool(answer and answer.arrived), bool(connector and connector.enabled)
+    enabled = bool(connector and connector.enabled)
+    # What has delivered is proved to work, whether or not anybody tested it.
+    tested = answer.arrived if answer else bool(connector and connector.last_success_at)
     said = [
         ("Add", "Name it, and enter its key or address.", connector is not None),
         ("Test", "A real message goes out; what came of it is said here.", tested),

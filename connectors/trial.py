@@ -50,9 +50,10 @@ def last_trial(connector: Connector) -> Trial | None:
     tests = Delivery.objects.filter(
         connector=connector, origin=ORIGIN, key__gte=_KEY, key__lt=_KEY + "g"
     ).order_by("-id")
-    newest, *before = list(tests[:2]) or [None]
-    if newest is None:
+    found = list(tests[:2])
+    if not found:
         return None
+    newest, *before = found
     if newest.is_resolve and before and before[0].key == newest.key:
         return Trial(before[0], newest)
     return Trial(newest)
