@@ -42,8 +42,8 @@ class Vitals:
         if self.attempts and self.latency_p50 is not None and self.latency_p95 is not None:
             sentences = [
                 f"{self.arrived:,} of {self.attempts:,} attempts in the last 24 hours arrived;"
-                f" half of them took up to {_seconds(self.latency_p50)},"
-                f" 95 of 100 up to {_seconds(self.latency_p95)}."
+                f" half of them took up to {duration(self.latency_p50)},"
+                f" 95 of 100 up to {duration(self.latency_p95)}."
             ]
         if self.waiting and self.oldest_waiting_at is not None:
             since = self.oldest_waiting_at.strftime("%Y-%m-%d %H:%M UTC")
@@ -87,5 +87,6 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 4)
 
 
-def _seconds(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds for people: 125 ms, 1.5 s."""
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
