@@ -34,7 +34,7 @@ class ConnectorAdmin(FaringList, PreviewPages):
     list_filter = ("enabled", "provider", StateFilter)
     search_fields = ("name",)
     search_help_text = "Name"
-    actions = ("enable_selected", "disable_selected")
+    actions: tuple[str, ...] = ("enable_selected", "disable_selected")
     readonly_fields = ("config_shown",)
     compressed_fields = False  # labels above their fields: beside the preview there is little room
     add_form_template = CHANGE

@@ -72,7 +72,9 @@ class FaringList(ConsolePage[Connector]):
     def state(self, connector: Connector) -> SafeString:
         """The state in a word, and in a sentence."""
         found = health(connector)
-        return format_html('{} <span class="kg-said">{}</span>', badge(found.state.value), found.words)
+        return format_html(
+            '<span>{}<span class="kg-said">{}</span></span>', badge(found.state.value), found.words
+        )
 
     @admin.display(description="arrived in 24 h")
     def success(self, connector: Connector) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 
 from connectors import sparkline, trial
 from connectors.console import badge
-from connectors.health import Health, State, breaker_words, health, result_of_test
+from connectors.health import Health, State, health, result_of_test
 from connectors.models import Connector, Delivery
-from connectors.vitals import vitals_of
+from connectors.vitals import took, vitals_of
 
 SHOWN_DELIVERIES = 10
 
@@ -54,7 +54,9 @@ def answer_of(connector: Connector) -> Answer | None:
 
 def steps_of(connector: Connector | None, answer: Answer | None = None) -> list[Step]:
     """Add, test, enable; the first that is not done is the one that it is now."""
-    tested, enabled = bool(answer and answer.arrived), bool(connector and connector.enabled)
+    enabled = bool(connector and connector.enabled)
+    # What has delivered is proved to work, whether or not anybody tested it.
+    tested = answer.arrived if answer else bool(connector and connector.last_success_at)
     said = [
         ("Add", "Name it, and enter its key or address.", connector is not None),
         ("Test", "A real message goes out; what came of it is said here.", tested),
@@ -76,9 +78,8 @@ def page_context(connector: Connector, *, deliveries: bool) -> dict[str, Any]:
         "state_badge": badge(found.state.value),
         "vitals": vitals,
         "success": share_in_words(vitals.success_rate),
-        "p50": _duration(vitals.latency_p50),
-        "p95": _duration(vitals.latency_p95),
-        "circuit": breaker_words(connector),
+        "p50": _took(vitals.latency_p50),
+        "p95": _took(vitals.latency_p95),
         "spark": sparkline.picture(hours),
         "spark_words": sparkline.in_words(hours),
         "may_see_deliveries": deliveries,
@@ -93,7 +94,5 @@ def share_in_words(rate: float | None) -> str:
     return "100 %" if rate == 1 else f"{min(rate * 100, 99.9):.1f} %"
 
 
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "–"
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+def _took(seconds: float | None) -> str:
+    return "–" if seconds is None else took(seconds)

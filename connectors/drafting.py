@@ -15,7 +15,7 @@ from connectors import registry, schema, setup
 from connectors.errors import SendError
 from connectors.message import JSONDict, Message
 from connectors.models import Connector
-from connectors.provider import Preview, Provider
+from connectors.provider import Config, Preview, Provider
 from connectors.reconfigure import configured
 from connectors.secrets import is_reference
 
@@ -72,9 +72,10 @@ def _attempts(
     """What was entered; then that with ever more of the provider's example in place of what is wrong."""
     yield dict(entered)
     good = {name: value for name, value in entered.items() if name not in errors}
-    declared = schema.fields(provider.config_class)
+    config_class: type[Config] = provider.config_class
+    declared, secret = schema.fields(config_class), setup.secret_fields(config_class)
     example = {
-        name: _presence(value, _MISSING) if name in setup.secret_fields(provider.config_class) else value
+        name: _presence(value, _MISSING) if name in secret else value
         for name, value in provider.example.items()
     }
     for needed in (
@@ -87,7 +88,7 @@ def _attempts(
 
 def _standing_in(connector: Connector) -> Connector:
     """The connector with a reference to nowhere in place of each secret that is stored."""
-    config_class = registry.provider(connector.provider).config_class
+    config_class: type[Config] = registry.provider(connector.provider).config_class
     secret = setup.secret_fields(config_class)
     present = {
         name: _presence(value, _STORED) for name, value in setup.join(connector).items() if name in secret

@@ -7,6 +7,8 @@ from functools import cache
 from typing import Any, ClassVar
 
 from django import forms
+from django.utils.html import escape
+from django.utils.text import capfirst
 from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
     UnfoldAdminIntegerFieldWidget,
@@ -65,7 +67,8 @@ class ConnectorForm(SeenForm[Connector]):
                 shown.widget.is_set = bool(stored)
                 shown.widget.may_clear = not field.required
                 if stored and isinstance(stored, Mapping):
-                    shown.help_text += f" Set: {', '.join(stored)}. What is entered replaces all of them."
+                    names = escape(", ".join(stored))
+                    shown.help_text += f" Set: {names}. What is entered replaces all of them."
             elif field.name in self.stored:
                 self.initial[PREFIX + field.name] = stored
 
@@ -120,7 +123,7 @@ class ConnectorForm(SeenForm[Connector]):
         return [name for name, errors in found.items() if any(error.code == "required" for error in errors)]
 
     def _label(self, name: str) -> str:
-        return str(self.fields[name].label or name).capitalize() if name in self.fields else ""
+        return capfirst(str(self.fields[name].label or name)) if name in self.fields else ""
 
     def entered(self) -> dict[str, Any]:
         """The configuration as entered, as far as it is well-formed; the form must have been checked.
@@ -175,7 +178,8 @@ def form_field(field: ConfigField) -> forms.Field:
     """The form field in which a person enters a declared one."""
     words: dict[str, Any] = {
         "label": field.title,
-        "help_text": field.description,
+        # Text, in which the documents read Markdown, and pages HTML.
+        "help_text": escape(field.description.replace("`", "")),
         "required": field.required,
     }
     if field.secret:

@@ -27,6 +27,6 @@ _DRAWN: dict[str, Callable[[JSONDict], SafeString]] = {
 
 def show(preview: Preview) -> SafeString:
     """The message as its service would draw it; a format that is not known, as JSON."""
-    draw = _DRAWN.get(preview.format, raw.html)
+    draw: Callable[[JSONDict], SafeString] = _DRAWN.get(preview.format, raw.html)
     name = preview.format.replace("_", "-") if preview.format in _DRAWN else "json"
     return format_html('<div class="kgp kgp-{}">{}</div>', name, draw(preview.content))

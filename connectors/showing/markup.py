@@ -28,7 +28,8 @@ def teams(text: str) -> SafeString:
 
 def _rendered(markdown: MarkdownIt, text: str) -> SafeString:
     # The renderer escapes all text: with html=False no markup in it is ever passed on.
-    return mark_safe(markdown.render(text))  # noqa: S308  # see above, and the tests of hostile texts
+    drawn: SafeString = mark_safe(markdown.render(text))  # noqa: S308  # see above, and the hostile tests
+    return drawn
 
 
 @cache
@@ -44,7 +45,7 @@ def _teams() -> MarkdownIt:
 
 
 def _careful(markdown: MarkdownIt) -> MarkdownIt:
-    markdown.validateLink = may_follow  # type: ignore[method-assign]  # as its documentation says
+    markdown.validateLink = may_follow  # type: ignore[method-assign, assignment]  # as its documentation says
     markdown.add_render_rule("link_open", _link_open)
     return markdown
 

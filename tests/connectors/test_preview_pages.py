@@ -36,7 +36,7 @@ def test_a_new_connector_is_shown_as_it_is_entered_and_not_saved(admin_client: C
 
 def test_what_is_missing_is_named_and_the_preview_is_there_all_the_same(admin_client: Client) -> None:
     html = admin_client.post(NEW, {"config_method": "PUT", "config_format": "kubegraf"}).text
-    assert "Still to be filled in: Name, Url." in html
+    assert "Still to be filled in: Name, URL." in html
     assert "Before it can be saved" not in html
     assert "To PUT an address still to be entered (what is missing is made up here)" in html
 

@@ -251,6 +251,12 @@ def test_refusing_nonsense_repeats_no_secret(provider: Provider[Any]) -> None:
 
 
 @every_provider
+def test_a_person_is_told_what_to_have_at_hand(provider: Provider[Any]) -> None:
+    assert provider.needs.endswith(".")
+    assert provider.icon != Provider.icon
+
+
+@every_provider
 def test_requests_and_previews_never_show_secrets(provider: Provider[Any]) -> None:
     for conversation in conversations(provider):
         for request in hold(conversation, welcoming)[0]:
