@@ -25,6 +25,7 @@ from events.route import Turn, route
 logger = logging.getLogger(__name__)
 
 OPEN = (EventStatus.FIRING, EventStatus.OCCURRED)
+_CHANGES = ("title", "description", "severity", "details", "recommendations", "count", "last_seen", "muted")
 TITLE_LIMIT = 500
 
 EVENTS = "events"
@@ -159,11 +160,9 @@ def _change(changes: dict[uuid.UUID, Change]) -> list[Event]:
         event.severity, event.details = change.severity.value, kept | change.details
         event.recommendations, event.count, event.last_seen = change.recommendations, change.count, change.at
         touched.append(event)
-    Event.objects.bulk_update(
-        touched,
-        ("title", "description", "severity", "details", "recommendations", "count", "last_seen", "muted"),
-        batch_size=200,
-    )
+    # They are there, and locked. Django's bulk_update, a CASE for each column with a WHEN for each row, costs
+    # several times as much.
+    Event.objects.bulk_create(touched, update_conflicts=True, unique_fields=("id",), update_fields=_CHANGES)
     return worsened
 
 

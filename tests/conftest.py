@@ -58,7 +58,8 @@ DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "dja
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On PostgreSQL only what touches a database is run again: the rest has been run on SQLite.
 
-    Nor is what is about the browser: pages ask the database the same as the tests of their views do.
+    Nor is what is marked `any_database`, which needs one without asking it much, or what is about the
+    browser: pages ask the database the same as the tests of their views do.
     """
     if config.getoption("--database") == "sqlite":
         return
@@ -69,6 +70,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.get_closest_marker("django_db") or DATABASE_FIXTURES & set(getattr(item, "fixturenames", ()))
         )
         and "chromium" not in getattr(item, "fixturenames", ())
+        and not item.get_closest_marker("any_database")
     ]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(again)])
     items[:] = again
@@ -126,13 +128,10 @@ def static_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def product_env(
-    transactional_db: None, broker: Broker, static_files: Path, tmp_path: Path
-) -> Callable[..., dict[str, str]]:
+def product_env(transactional_db: None, broker: Broker, tmp_path: Path) -> Callable[..., dict[str, str]]:
     """The whole environment of a product process on the test's database and broker; arguments add to it."""
     data = tmp_path / "data"
     data.mkdir(mode=0o700)
-    (data / "static").symlink_to(static_files)
     home = tmp_path / "home"
     home.mkdir()
 
@@ -158,12 +157,16 @@ def product_env(
 
 @pytest.fixture
 def processes(
-    publishing: Broker, product_env: Callable[..., dict[str, str]], tmp_path: Path
+    publishing: Broker,
+    product_env: Callable[..., dict[str, str]],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Processes]:
     """Starts real workers, beats, watchers and web servers; none outlives the test."""
     folder = tmp_path / "processes"
     folder.mkdir()
-    started = Processes(product_env(), folder)
+    # Only who starts a web process waits for its files to be collected.
+    started = Processes(product_env(), folder, lambda: request.getfixturevalue("static_files"))
     yield started
     # pytest shows this where the test failed.
     sys.stdout.write(started.close())

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -201,10 +201,16 @@ class Broker:
 
 
 class Processes:
-    """Starts the product's processes on the test's database and broker, and ends them all in the end."""
+    """Starts the product's processes on the test's database and broker, and ends them all in the end.
 
-    def __init__(self, env: Mapping[str, str], folder: Path) -> None:
+    `static_files` says where a web process finds the static files, unless they are in its data directory.
+    """
+
+    def __init__(
+        self, env: Mapping[str, str], folder: Path, static_files: Callable[[], Path] | None = None
+    ) -> None:
         self.env = dict(env)
+        self._static_files = static_files
         self.folder = folder
         self.started: list[Process] = []
 
@@ -241,6 +247,9 @@ class Processes:
 
     def web(self, *args: str, **env: str) -> Web:
         """gunicorn with the product, when its login page answers; `.url` says where."""
+        static = Path(self.env["KUBEGRAF_DATA_DIR"]) / "static"
+        if self._static_files and not static.exists():
+            static.symlink_to(self._static_files())
         port = free_port()
         command = ["-m", "gunicorn", "kubegraf.wsgi", "--worker-class", "gthread", "--threads", "4"]
         command += ["--bind", f"127.0.0.1:{port}", *args]

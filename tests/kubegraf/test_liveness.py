@@ -14,6 +14,8 @@ from kubegraf.liveness import Liveness
 from tests.running import Broker, Process, Processes
 from tests.waiting import until
 
+pytestmark = pytest.mark.any_database
+
 # A worker whose heartbeat is quicker, and which can be told to stand still.
 WORKER = """
 import os, pathlib, time

@@ -21,7 +21,7 @@ from tests.reliability.traffic import (
 from tests.running import Processes
 from tests.waiting import until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("short_leases")]
 
 
 @pytest.fixture

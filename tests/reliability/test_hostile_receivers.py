@@ -38,6 +38,7 @@ def authority(tmp_path: Path) -> trustme.CA:
     return authority
 
 
+@pytest.mark.any_database
 def test_each_has_its_documented_outcome_in_time(
     hostile: Callable[..., Hostile],
     receivers: Callable[..., Receiver],

@@ -27,7 +27,7 @@ from tests.reliability.traffic import (
 from tests.running import Processes
 from tests.waiting import until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("short_leases")]
 
 # Every look-up of a name hangs: what a worker does last before it calls.
 NO_RESOLVER = "import socket, threading; socket.getaddrinfo = lambda *_, **__: threading.Event().wait()"

@@ -230,7 +230,7 @@ NASTY = st.text(st.characters(codec="utf-8"), max_size=60).map(lambda text: text
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(title=NASTY, value=NASTY, count=st.integers(0, 60))
 def test_the_request_is_never_too_large(title: str, value: str, count: int) -> None:
     message = a_message(

@@ -110,7 +110,7 @@ def check(detector: Detector[Any, Any], change: Change[Any], finding: Finding) -
 
 
 @every_detector
-@settings(max_examples=200, deadline=None, database=None)
+@settings(max_examples=75, deadline=None, database=None)
 @given(data=st.data())
 def test_whatever_is_missing_or_null_it_answers_and_the_answer_can_be_recorded(
     detector: Detector[Any, Any], data: st.DataObject
