@@ -138,7 +138,7 @@ def _told(deliveries: Sequence[Delivery]) -> Iterator[Step]:
     opened: set[str] = set()
     for delivery in deliveries:
         said = delivery.message.get("status", "") if isinstance(delivery.message, dict) else ""
-        verb = "To be told" if delivery.is_unsettled else "Told"
+        verb = "Telling" if delivery.is_unsettled else "Told"
         if said in FOLLOW_UPS:
             what = f" that it is {said}"
         else:
