@@ -35,6 +35,7 @@ from rest_framework.request import Request
 
 from connectors import tally
 from connectors.models import UNSETTLED, BreakerState, Connector, Delivery
+from events import silences
 from events.models import Cluster, Event, EventStatus, WatchState
 from events.record import EVENTS
 
@@ -213,6 +214,10 @@ def _events(counts: Iterable[tally.Count]) -> Iterator[Metric]:
     for event_type, severity, number in rows.annotate(Count("pk")):
         firing.add_metric([event_type, severity], number)
     yield firing
+    held = Event.objects.filter(status=EventStatus.FIRING, held=True).count()
+    yield GaugeMetricFamily("kubegraf_events_held", "Open events that a silence holds back.", value=held)
+    in_force = silences.in_force(timezone.now()).count()
+    yield GaugeMetricFamily("kubegraf_silences", "Silences in force.", value=in_force)
 
 
 def _counter(
