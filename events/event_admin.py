@@ -39,7 +39,7 @@ RANK = Case(
 class EventAdmin(RecordPage[Event]):
     """What happened. Nobody edits it; people acknowledge it, resolve it by hand, or silence its kind."""
 
-    list_display = ("name", "state", "badness", "event_type", "place", "objects", "seen")
+    list_display = ("name", "state", "badness", "event_type", "place", "seen")
     list_filter = (
         "status", AttentionFilter, "severity", SeenFilter, EventTypeFilter, "cluster", NamespaceFilter,
         SilenceFilter,
@@ -65,13 +65,19 @@ class EventAdmin(RecordPage[Event]):
 
     @admin.display(description="event")
     def name(self, event: Event) -> SafeString:
-        """What it is about; long ones are cut where the column ends."""
-        return format_html('<span class="kg-title" title="{0}">{0}</span>', event.title)
+        """What it is about, and how many it concerns; long ones are cut where the column ends."""
+        shown = format_html('<span class="kg-title kg-event-title" title="{0}">{0}</span>', event.title)
+        if event.count == 1:
+            return shown
+        return format_html(
+            '{} <span class="kg-quiet" title="objects or occurrences">×{}</span>', shown, event.count
+        )
 
     @admin.display(description="state", ordering="status")
     def state(self, event: Event) -> SafeString:
         """Where it stands."""
-        return format_html_join(" ", "{}", ((shown,) for shown in event_page.badges(event)))
+        shown = format_html_join("", "{}", ((label,) for label in event_page.badges(event)))
+        return format_html('<span class="kg-labels">{}</span>', shown)
 
     @admin.display(description="severity", ordering=RANK)
     def badness(self, event: Event) -> SafeString:
@@ -81,12 +87,8 @@ class EventAdmin(RecordPage[Event]):
     @admin.display(description="where")
     def place(self, event: Event) -> SafeString | str:
         """Cluster and namespace."""
-        return " / ".join(filter(None, (event.cluster_name, event.namespace)))
-
-    @admin.display(description="objects", ordering="count")
-    def objects(self, event: Event) -> int:
-        """How many it concerns."""
-        return event.count
+        parts = [part for part in (event.cluster_name, event.namespace) if part]
+        return format_html('<span class="kg-place">{}</span>', " / ".join(parts)) if parts else ""
 
     @admin.display(description="first seen", ordering="first_seen")
     def seen(self, event: Event) -> SafeString:

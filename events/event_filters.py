@@ -76,9 +76,7 @@ class NamespaceFilter(admin.ListFilter):
         self, request: HttpRequest, params: dict[str, list[str]], model: Any, model_admin: Any
     ) -> None:
         super().__init__(request, params, model, model_admin)
-        self.used_parameters: dict[str, str] = (
-            {"namespace": params.pop("namespace")[-1]} if "namespace" in params else {}
-        )
+        self.namespace = params.pop("namespace")[-1].strip() if "namespace" in params else ""
 
     def has_output(self) -> bool:
         """Always."""
@@ -90,8 +88,7 @@ class NamespaceFilter(admin.ListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
         """The events in that namespace."""
-        namespace = self.used_parameters.get("namespace", "").strip()
-        return queryset.filter(namespace=namespace) if namespace else queryset
+        return queryset.filter(namespace=self.namespace) if self.namespace else queryset
 
     def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
         """What the form shows, and what it keeps."""
@@ -102,9 +99,9 @@ class NamespaceFilter(admin.ListFilter):
             for value in values
         ]
         yield {
-            "value": self.used_parameters.get("namespace", ""),
+            "value": self.namespace,
             "others": others,
-            "selected": bool(self.used_parameters),
+            "selected": bool(self.namespace),
             "without": changelist.get_query_string(remove=["namespace"]),
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -138,7 +138,7 @@ def _told(deliveries: Sequence[Delivery]) -> Iterator[Step]:
     opened: set[str] = set()
     for delivery in deliveries:
         said = delivery.message.get("status", "") if isinstance(delivery.message, dict) else ""
-        verb = "To be told" if delivery.is_unsettled else "Told"
+        verb = "Telling" if delivery.is_unsettled else "Told"
         if said in FOLLOW_UPS:
             what = f" that it is {said}"
         else:
@@ -169,7 +169,7 @@ def related(event: Event) -> list[Relation]:
     shown = {event.pk}
     found = []
 
-    def add(words: str, events: Sequence[Event]) -> None:
+    def add(words: str, events: Iterable[Event]) -> None:
         fresh = [other for other in events if other.pk not in shown]
         shown.update(other.pk for other in fresh)
         if fresh:
@@ -177,7 +177,7 @@ def related(event: Event) -> list[Relation]:
 
     if event.inhibited_by is not None:
         add("Explained by", [event.inhibited_by])
-    add("It explains", list(event.inhibited.order_by("-first_seen")[:RELATED]))
+    add("It explains", event.inhibited.order_by("-first_seen")[:RELATED])
     near = Event.objects.filter(
         first_seen__gte=event.first_seen - NEAR,
         first_seen__lte=event.first_seen + NEAR,

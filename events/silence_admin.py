@@ -61,7 +61,7 @@ class SilenceAdmin(ConsolePage[Silence]):
     @admin.display(description="reason")
     def reason_shown(self, silence: Silence) -> SafeString:
         """Why; long ones are cut where the column ends."""
-        return format_html('<span class="kg-title" title="{0}">{0}</span>', silence.reason)
+        return format_html('<span class="kg-title kg-short" title="{0}">{0}</span>', silence.reason)
 
     @admin.display(description="state")
     def state_shown(self, silence: Silence) -> SafeString:
@@ -71,7 +71,7 @@ class SilenceAdmin(ConsolePage[Silence]):
     @admin.display(description="what")
     def what(self, silence: Silence) -> SafeString:
         """What it is about, in a line."""
-        return format_html('<span class="kg-title" title="{0}">{0}</span>', in_words(silence))
+        return format_html('<span class="kg-title kg-short" title="{0}">{0}</span>', in_words(silence))
 
     @admin.display(description="from", ordering="starts_at")
     def begins(self, silence: Silence) -> SafeString:

@@ -209,10 +209,15 @@ def _events(counts: Iterable[tally.Count]) -> Iterator[Metric]:
     labels = ("event_type", "severity")
     yield _counter("kubegraf_events", "Events that have opened or occurred.", labels, counts)
     firing = GaugeMetricFamily("kubegraf_events_firing", "Events that are open.", labels=labels)
+    held = GaugeMetricFamily(
+        "kubegraf_events_held", "Events that are open and that a silence holds back.", labels=labels
+    )
     rows = Event.objects.filter(status=EventStatus.FIRING).order_by().values_list(*labels)
-    for event_type, severity, number in rows.annotate(Count("pk")):
+    of_them = Count("pk", filter=Q(held=True))
+    for event_type, severity, number, silenced in rows.annotate(number=Count("pk"), silenced=of_them):
         firing.add_metric([event_type, severity], number)
-    yield firing
+        held.add_metric([event_type, severity], silenced)
+    yield from (firing, held)
 
 
 def _counter(

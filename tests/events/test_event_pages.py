@@ -174,8 +174,8 @@ def test_the_page_tells_its_life_who_was_told_and_why(admin_client: Client) -> N
     html = admin_client.get(page(event)).text
     for words in (
         "Acknowledged by admin",
-        "To be told told",
-        "To be told told that it is acknowledged",
+        "Telling told",
+        "Telling told that it is acknowledged",
         "Event type pod_crash_loop is not among those subscribed to.",
         "panic\n&lt;b&gt;x&lt;/b&gt;</pre>",
         reverse("admin:events_cluster_change", args=(event.cluster_id,)),

@@ -156,6 +156,7 @@ def test_an_empty_database_has_every_family() -> None:
         "kubegraf_cluster_heartbeat_age_seconds",
         "kubegraf_events",
         "kubegraf_events_firing",
+        "kubegraf_events_held",
     }
 
 
