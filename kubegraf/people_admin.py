@@ -18,7 +18,7 @@ from connectors.console import ConsolePage
 from kubegraf import roles
 
 
-class RolesField(forms.ModelMultipleChoiceField):
+class RolesField(forms.ModelMultipleChoiceField[Group]):
     """Roles to choose from, each with what it is for."""
 
     def label_from_instance(self, obj: Group) -> str:
