@@ -117,7 +117,7 @@ class ConsolePage(ModelAdmin[M]):
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Who changed what in it, where that is kept; what the admin itself remembers of it elsewhere."""
-        if self.model._meta.model_name not in history.kinds():
+        if not self._has_history():
             return super().history_view(request, object_id, extra_context)
         row = self.get_object(request, unquote(object_id))
         if row is None:
@@ -134,6 +134,21 @@ class ConsolePage(ModelAdmin[M]):
             **(extra_context or {}),
         }
         return TemplateResponse(request, "admin/object_history_lines.html", context)
+
+    def log_addition(self, request: HttpRequest, obj: M, message: Any) -> Any:
+        """What the history tells is not told twice."""
+        return None if self._has_history() else super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: M, message: Any) -> Any:
+        """The same."""
+        return None if self._has_history() else super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        """The same."""
+        return [] if self._has_history() else super().log_deletions(request, queryset)
+
+    def _has_history(self) -> bool:
+        return self.model._meta.model_name in history.kinds()
 
     def page_of(self, row: M) -> str:
         """The address of a row's page."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import IO, Any, ClassVar
 
@@ -15,7 +15,7 @@ from drf_spectacular.utils import Direction
 from rest_framework import serializers, status, viewsets
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import BaseParser
-from rest_framework.permissions import DjangoModelPermissions
+from rest_framework.permissions import BasePermission, DjangoModelPermissions
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -215,7 +215,7 @@ class Api(viewsets.GenericViewSet[Any]):
     """
 
     parser_classes = (WellFormedJSONParser,)
-    permission_classes = (ModelPermissions,)
+    permission_classes: Sequence[type[BasePermission]] = (ModelPermissions,)
     filter_backends = (Filters,)
     pagination_class = Pages
     lookup_value_regex = r"[0-9]{1,18}"

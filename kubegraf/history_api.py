@@ -39,7 +39,7 @@ class LineSerializer(serializers.Serializer[Any]):
     verb = Word("HistoryVerb", ["made", "changed", "deleted"])
     who = serializers.CharField(help_text="The username; empty for a command.")
     token = serializers.CharField(help_text="The name of the API token, where it was one.")
-    source = Word("HistorySource", history.Source.choices)
+    source = Word("HistorySource", history.Source.choices)  # type: ignore[assignment]  # hides an attribute
     changes = DifferenceSerializer(many=True)
     remark = serializers.CharField(help_text="Which secrets were set anew.")
 

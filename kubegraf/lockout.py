@@ -7,10 +7,10 @@ passwords, and cannot be guessed; nothing here concerns them.
 from __future__ import annotations
 
 import ipaddress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from axes.helpers import get_client_username, get_cool_off
+from axes.helpers import get_client_username
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib import admin
@@ -61,5 +61,6 @@ def _until(request: HttpRequest, credentials: dict[str, Any] | None) -> datetime
     """When the latest failure is long enough ago."""
     name, address = get_client_username(request, credentials), client_address(request)
     attempts = AccessAttempt.objects.filter(username=name, ip_address=address).order_by("-attempt_time")
-    latest = attempts.values_list("attempt_time", flat=True).first() or timezone.now()
-    return latest + get_cool_off(request)
+    latest: datetime = attempts.values_list("attempt_time", flat=True).first() or timezone.now()
+    pause: timedelta = settings.AXES_COOLOFF_TIME
+    return latest + pause

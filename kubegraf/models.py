@@ -77,7 +77,7 @@ class Identity(models.Model):
 def new_password(before: User | None, after: User) -> list[str]:
     """Whether somebody set another password. That Django hashes the same one anew at sign-in is no change."""
     changed = before is None or before.password != after.password
-    by_somebody = after._password is not None or not after.has_usable_password()
+    by_somebody = getattr(after, "_password", None) is not None or not after.has_usable_password()
     return ["password"] if before is not None and changed and by_somebody else []
 
 

@@ -10,6 +10,7 @@ from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
@@ -18,7 +19,7 @@ from connectors.console import ConsolePage
 from kubegraf import roles
 
 
-class RolesField(forms.ModelMultipleChoiceField):
+class RolesField(forms.ModelMultipleChoiceField[Group]):
     """Roles to choose from, each with what it is for."""
 
     def label_from_instance(self, obj: Group) -> str:
@@ -64,6 +65,9 @@ class PersonForm(WithRoles, UserChangeForm):  # type: ignore[misc]  # the theme'
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "password" in self.fields:
+            words = 'Stored hashed. <a class="kg-link" href="{}">Set another one</a>.'
+            self.fields["password"].help_text = format_html(words, "../password/")
         if self.instance.pk == self.giver.pk:
             for name in ("roles", "is_active"):
                 if name in self.fields:

@@ -123,6 +123,13 @@ class ApiTokenAdmin(ConsolePage[ApiToken]):
         context = {"can_revoke": can, **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
 
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """One button: what comes after it is the page with the token."""
+        one = {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().add_view(request, form_url, {**one, **(extra_context or {})})
+
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
         """Draws the token; its text is kept for the answer and nowhere else."""
         obj.user = request.user  # type: ignore[assignment]  # nobody else comes here

@@ -34,8 +34,8 @@ _SETTINGS = {
     "OIDC_OP_JWKS_ENDPOINT": "jwks_uri",
 }
 _UNTRUE = (
-    "What the sign-in provider answered could not be verified. Try again; if it stays so, tell an"
-    " administrator."
+    "What the sign-in provider answered could not be verified."
+    " Try again; if it stays so, tell an administrator."
 )
 
 
@@ -48,7 +48,7 @@ class ProviderBackend(OIDCAuthenticationBackend):  # type: ignore[misc]  # the l
         self.OIDC_RP_CLIENT_ID = settings.OIDC_RP_CLIENT_ID
         self.OIDC_RP_CLIENT_SECRET = settings.OIDC_RP_CLIENT_SECRET
 
-    def __getattr__(self, name: str) -> str:
+    def __getattr__(self, name: str) -> Any:
         """The provider's addresses, once somebody signs in."""
         if name in _SETTINGS:
             return str(discovered().get(_SETTINGS[name], ""))
@@ -61,13 +61,15 @@ class ProviderBackend(OIDCAuthenticationBackend):  # type: ignore[misc]  # the l
         try:
             user: User | None = super().authenticate(request, **credentials)
         except Refused as refusal:
-            return self._refuse(request, str(refusal), "refused")
+            self._refuse(request, str(refusal), "refused")
         except (Unavailable, requests.RequestException) as error:
-            return self._refuse(request, AWAY, type(error).__name__)
+            self._refuse(request, AWAY, type(error).__name__)
         except (SuspiciousOperation, jwt.PyJWTError, KeyError, ValueError, TypeError) as error:
             # The words of an error may quote a token.
-            return self._refuse(request, _UNTRUE, type(error).__name__)
-        return user
+            self._refuse(request, _UNTRUE, type(error).__name__)
+        else:
+            return user
+        return None
 
     def _refuse(self, request: HttpRequest, words: str, why: str) -> None:
         logger.warning("A sign-in by OpenID Connect was refused (%s): %s", why, words)

@@ -18,6 +18,7 @@ from kubegraf.models import Identity
 from kubegraf.oidc.claims import roles_of, rules
 from kubegraf.oidc.people import CONFLICT
 from tests.fakes import oidc
+from tests.kubegraf import with_oidc
 
 pytestmark = pytest.mark.django_db
 
@@ -37,7 +38,7 @@ def provider(settings: Any) -> Iterator[oidc.Provider]:
         *configured.AUTHENTICATION_BACKENDS,
         "kubegraf.oidc.backend.ProviderBackend",
     ]
-    settings.ROOT_URLCONF = "tests.kubegraf.with_oidc"
+    settings.ROOT_URLCONF = with_oidc.__name__
     templates = copy.deepcopy(configured.TEMPLATES)
     templates[0]["OPTIONS"]["context_processors"].append("kubegraf.oidc.pages.offer")
     settings.TEMPLATES = templates

@@ -1,4 +1,4 @@
-"""The product's addresses where OpenID Connect is configured."""
+"""The product's addresses where OpenID Connect is configured. To be imported before any setting says so."""
 
 from __future__ import annotations
 
