@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from connectors import outbox, registry
 from connectors.errors import Reason
-from connectors.filters import Moment
+from connectors.filters import Id, Moment
 from connectors.models import UNSETTLED, Attempt, Delivery, DeliveryStatus
 from connectors.rest import Api, Conflict, Word
 
@@ -63,7 +63,7 @@ class DeliveryFilters(filters.FilterSet):
     """Which deliveries to list."""
 
     status = filters.MultipleChoiceFilter(choices=DeliveryStatus.choices)
-    connector = filters.NumberFilter(field_name="connector_id")
+    connector = Id(field_name="connector_id")
     type = filters.ChoiceFilter(field_name="provider", choices=registry.choices())
     reason = filters.MultipleChoiceFilter(choices=[(reason.value, reason.value) for reason in Reason])
     event = filters.CharFilter(field_name="message_id")

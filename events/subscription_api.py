@@ -21,7 +21,7 @@ from rest_framework.response import Response
 from connectors.api import ConnectorSerializer as PlainConnectorSerializer
 from connectors.api import ConnectorViewSet as PlainConnectorViewSet
 from connectors.editing import EditApi
-from connectors.filters import YesOrNo
+from connectors.filters import Id, YesOrNo
 from connectors.message import JSONDict
 from connectors.models import Connector
 from connectors.rest import StrictModelSerializer, Word
@@ -87,7 +87,7 @@ class SubscriptionSerializer(StrictModelSerializer):
 class SubscriptionFilters(filters.FilterSet):
     """Which subscriptions to list."""
 
-    connector = filters.NumberFilter(field_name="connector_id")
+    connector = Id(field_name="connector_id")
     enabled = YesOrNo()
 
 
