@@ -18,7 +18,7 @@ from rest_framework.response import Response
 
 from connectors import cancellation, export, outbox, registry
 from connectors.errors import Reason
-from connectors.filters import Moment
+from connectors.filters import Id, Moment
 from connectors.models import UNSETTLED, Attempt, Delivery, DeliveryStatus
 from connectors.rest import Api, Conflict, StrictSerializer, Word
 
@@ -81,7 +81,7 @@ class DeliveryFilters(filters.FilterSet):
     """Which deliveries to list."""
 
     status = filters.MultipleChoiceFilter(choices=DeliveryStatus.choices)
-    connector = filters.NumberFilter(field_name="connector_id")
+    connector = Id(field_name="connector_id")
     type = filters.ChoiceFilter(field_name="provider", choices=registry.choices())
     reason = filters.MultipleChoiceFilter(choices=[(reason.value, reason.value) for reason in Reason])
     event = filters.CharFilter(field_name="message_id")

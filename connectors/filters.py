@@ -6,7 +6,7 @@ A guess means: no filter, and so everything.
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
@@ -14,6 +14,9 @@ from django.core.exceptions import ValidationError
 from django.utils.dateparse import parse_datetime
 from django_filters import rest_framework as filters
 from django_filters.fields import IsoDateTimeField
+from drf_spectacular.utils import extend_schema_field
+
+LARGEST_ID = 2**63 - 1
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
@@ -45,7 +48,8 @@ class _MomentField(IsoDateTimeField):
             return None
         try:
             moment = parse_datetime(value) if _MOMENT.fullmatch(value) else None
-        except ValueError:
+            moment = moment and moment.astimezone(UTC)
+        except (ValueError, OverflowError):
             moment = None
         if moment is None:
             raise ValidationError("This must be a date and time such as 2025-01-15T10:30:00Z.")
@@ -56,3 +60,26 @@ class Moment(filters.IsoDateTimeFilter):
     """A date and time with its offset from UTC (RFC 3339)."""
 
     field_class = _MomentField
+
+
+class _IdField(forms.DecimalField):
+    def clean(self, value: Any) -> int | None:
+        """The id, or None where none is asked."""
+        if value is None:
+            return None
+        if not (value.isascii() and value.isdigit() and len(value) < 20 and int(value) <= LARGEST_ID):
+            raise ValidationError("This must be an id, which is a whole number.")
+        return int(value)
+
+
+@extend_schema_field({"type": "integer", "minimum": 0, "maximum": LARGEST_ID})
+class Id(filters.NumberFilter):
+    """The id of another row."""
+
+    field_class = _IdField
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, widget=forms.TextInput, **kwargs)
+
+    def get_max_validator(self) -> None:
+        """None: the field has its own."""

@@ -20,7 +20,7 @@ from rest_framework.response import Response
 
 from connectors.api import ConnectorSerializer as PlainConnectorSerializer
 from connectors.editing import EditApi
-from connectors.filters import YesOrNo
+from connectors.filters import Id, YesOrNo
 from connectors.message import JSONDict
 from connectors.models import Connector
 from connectors.rest import Conflict, StrictModelSerializer, StrictSerializer, Word
@@ -173,7 +173,7 @@ class DaysSerializer(StrictSerializer):
 class SubscriptionFilters(filters.FilterSet):
     """Which subscriptions to list."""
 
-    connector = filters.NumberFilter(field_name="connector_id")
+    connector = Id(field_name="connector_id")
     enabled = YesOrNo()
 
 

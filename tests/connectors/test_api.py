@@ -270,8 +270,23 @@ def test_a_filter_that_says_nothing_clear_is_an_error_and_not_everything(caller:
     assert (answer.status_code, list(mistakes(answer.json()))) == (400, [query.partition("=")[0]])
 
 
+@pytest.mark.parametrize("connector", ["1.5", "1e3", "-1", "9223372036854775808", "٣", "one"])
+def test_an_id_is_a_whole_number(caller: Caller, connector: str) -> None:
+    for collection in ("deliveries", "subscriptions"):
+        answer = caller.call("GET", f"{collection}/?connector={connector}")
+        assert (answer.status_code, list(mistakes(answer.json()))) == (400, ["connector"])
+
+
 @pytest.mark.parametrize(
-    "moment", ["2025-01-15", "2025-01-15T10:30:00", "2025-13-15T10:30:00Z", "20250115T103000Z", ""]
+    "moment",
+    [
+        "0001-01-01T00:00:00%2B14:00",
+        "2025-01-15",
+        "2025-01-15T10:30:00",
+        "2025-13-15T10:30:00Z",
+        "20250115T103000Z",
+        "",
+    ],
 )
 def test_a_moment_has_a_date_a_time_and_an_offset(caller: Caller, moment: str) -> None:
     answer = caller.call("GET", f"deliveries/?since={moment}")

@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from connectors.models import Delivery
@@ -113,3 +115,21 @@ def test_nothing_is_counted(caller: Caller, django_assert_num_queries: Any) -> N
         page = caller.get("events/", limit=2)
     assert (len(page["results"]), "count" in page) == (2, False)
     assert not any("COUNT" in query["sql"] for query in queries.captured_queries)
+
+
+@pytest.mark.parametrize("collection", ["events", "deliveries"])
+def test_a_page_is_found_by_an_index_and_not_by_sorting_everything(caller: Caller, collection: str) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL's plans follow what it knows of the rows, and here there are none")
+    for number in range(3):
+        make_event(fingerprint=f"key-{number}").save()
+        delivery_for(Order(make_connector(f"hook {number}"), make_message(), "test")).save(force_insert=True)
+    first = caller.get(f"{collection}/", limit=1)
+    with CaptureQueriesContext(connection) as queries:
+        caller.get(first["next"].removeprefix("http://testserver"))
+    sql = queries.captured_queries[-1]["sql"]
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+        plan = " / ".join(row[-1] for row in cursor.fetchall())
+    assert "USING INDEX" in plan
+    assert "TEMP B-TREE FOR ORDER BY" not in plan
