@@ -122,7 +122,8 @@ def same_content_types(transactional_db: None) -> None:
 def open_browser(chromium: Browser, web: Web, same_content_types: None) -> Iterator[Callable[..., Page]]:
     """Opens a page in a browser of its own: `open_browser(color_scheme="dark", viewport=…)`.
 
-    The test fails if any page logs an error or asks another host for something.
+    The test fails if any page logs an error or asks another host for something. Numbers begin anew for each
+    test, because the web process remembers those of the content types.
     """
     opened: list[tuple[BrowserContext, Watched]] = []
 
@@ -141,7 +142,7 @@ def open_browser(chromium: Browser, web: Web, same_content_types: None) -> Itera
 
 
 @pytest.fixture
-def admin(transactional_db: None) -> User:
+def admin(django_db_reset_sequences: None) -> User:
     """Somebody who may do everything."""
     return make_person("admin", is_superuser=True)
 
