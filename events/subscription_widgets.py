@@ -44,10 +44,6 @@ class EventTypesWidget(_OwnMarkup, forms.CheckboxSelectMultiple):
         ]
         return context
 
-    def id_for_label(self, id_: str, index: Any = None) -> str:
-        """None: the group names itself."""
-        return ""
-
 
 def _known(name: str) -> dict[str, Any]:
     event_type = catalog.EVENT_TYPES.get(name)
@@ -63,10 +59,6 @@ class SeverityWidget(_OwnMarkup, forms.RadioSelect):
         """With the theme's classes."""
         options = super().get_context(name, value, attrs)["widget"]["optgroups"]
         return {"options": [option for _, group, _ in options for option in group], "classes": _RADIO}
-
-    def id_for_label(self, id_: str, index: Any = None) -> str:
-        """None: the group names itself."""
-        return ""
 
 
 _RADIO = " ".join(RADIO_CLASSES)
@@ -146,6 +138,6 @@ class ScheduleWidget(_OwnMarkup, forms.Widget):
         """Leaving it out means always."""
         return False
 
-    def id_for_label(self, id_: str, index: Any = None) -> str:
+    def id_for_label(self, id_: str) -> str:
         """None: the group names itself."""
         return ""
