@@ -73,6 +73,7 @@ class SubscriptionForm(forms.ModelForm[Subscription]):
     )
     min_severity = forms.ChoiceField(
         label="Minimum severity",
+        initial=Severity.INFO.value,
         choices=[(severity.value, words) for severity, words in SEVERITY_WORDS.items()],
         widget=SeverityWidget,
     )

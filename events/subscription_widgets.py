@@ -12,7 +12,7 @@ from django import forms
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString
-from unfold.widgets import CHECKBOX_CLASSES, INPUT_CLASSES, RADIO_CLASSES, UnfoldAdminTextareaWidget
+from unfold.widgets import CHECKBOX_CLASSES, INPUT_CLASSES, RADIO_CLASSES, TEXTAREA_CLASSES
 
 from events import catalog
 from events.conditions import CONDITIONS
@@ -64,11 +64,12 @@ class SeverityWidget(_OwnMarkup, forms.RadioSelect):
 _RADIO = " ".join(RADIO_CLASSES)
 
 
-class NamesWidget(UnfoldAdminTextareaWidget):
+class NamesWidget(forms.Textarea):
     """Names, one per line. `what` is the kind of names that the record can suggest."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(attrs={"rows": 3, "spellcheck": "false", "data-kg-suggest": what})
+        classes = " ".join(TEXTAREA_CLASSES)
+        super().__init__({"rows": 3, "spellcheck": "false", "class": classes, "data-kg-suggest": what})
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         """With the address of the suggestions."""
@@ -84,7 +85,7 @@ class ConditionsWidget(_OwnMarkup, forms.Textarea):
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         """With what conditions there are."""
         context = super().get_context(name, value, {"rows": 3, "spellcheck": "false", **(attrs or {})})
-        context["textarea"] = UnfoldAdminTextareaWidget().attrs["class"]
+        context["textarea"] = " ".join(TEXTAREA_CLASSES)
         context["input"] = " ".join(INPUT_CLASSES)
         context["known"] = [
             {

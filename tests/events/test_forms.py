@@ -70,6 +70,13 @@ def test_a_subscription_is_read_whole() -> None:
     assert saved.conditions == {"restart_count": 5}
 
 
+def test_a_new_subscription_begins_with_every_severity() -> None:
+    html = SubscriptionForm().as_p()
+    assert [
+        line.split('value="')[1][:4] for line in html.splitlines() if "checked" in line and "severity" in line
+    ] == ["info"]
+
+
 def test_nothing_said_is_everything() -> None:
     saved = subscription_form(make_connector()).save()
     assert (saved.event_types, saved.namespaces, saved.clusters, saved.conditions) == ([], [], [], {})
