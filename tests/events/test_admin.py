@@ -86,23 +86,29 @@ def test_a_backtest_names_what_would_have_been_sent_and_escapes_it(admin_client:
     assert Subscription.objects.count() == 0
 
 
-def test_a_backtest_is_asked_for_by_post_with_the_right_to_see_events(client: Client) -> None:
-    draft = {"min_severity": "info"}
-    assert staff(client, "view_subscription").post(BACKTEST, draft).status_code == 403
-    assert staff(client, "view_event").post(BACKTEST, draft).status_code == 403
+@pytest.mark.parametrize("right", ["view_subscription", "view_event"])
+def test_a_backtest_takes_the_right_to_see_subscriptions_and_events(client: Client, right: str) -> None:
+    assert staff(client, right).post(BACKTEST, {"min_severity": "info"}).status_code == 403
+
+
+def test_a_backtest_is_asked_for_by_post(client: Client) -> None:
     both = staff(client, "view_subscription", "view_event")
-    assert both.post(BACKTEST, draft).status_code == 200
+    assert both.post(BACKTEST, {"min_severity": "info"}).status_code == 200
     assert both.get(BACKTEST).status_code == 405
 
 
-def test_names_are_suggested_from_the_record_to_those_who_may_see_it(client: Client) -> None:
+@pytest.mark.parametrize(
+    ("right", "names"),
+    [
+        ("view_event", {"namespaces": ["shop"], "clusters": ["production"]}),
+        ("view_subscription", {"namespaces": [], "clusters": []}),
+    ],
+)
+def test_names_are_suggested_from_the_record_to_those_who_may_see_it(
+    client: Client, right: str, names: dict[str, list[str]]
+) -> None:
     make_event(namespace="shop").save()
-    address = reverse("admin:events_subscription_suggestions")
-    assert staff(client, "view_event").get(address).json() == {
-        "namespaces": ["shop"],
-        "clusters": ["production"],
-    }
-    assert staff(client, "view_subscription").get(address).json() == {"namespaces": [], "clusters": []}
+    assert staff(client, right).get(reverse("admin:events_subscription_suggestions")).json() == names
 
 
 # --- Events ---------------------------------------------------------------------------------------------
