@@ -74,6 +74,7 @@ class SubscriptionForm(SeenForm[Subscription]):
     )
     min_severity = forms.ChoiceField(
         label="Minimum severity",
+        initial=Severity.INFO.value,
         choices=[(severity.value, words) for severity, words in SEVERITY_WORDS.items()],
         widget=SeverityWidget,
     )

@@ -12,7 +12,7 @@ from django import forms
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString
-from unfold.widgets import CHECKBOX_CLASSES, INPUT_CLASSES, RADIO_CLASSES, UnfoldAdminTextareaWidget
+from unfold.widgets import CHECKBOX_CLASSES, INPUT_CLASSES, RADIO_CLASSES, TEXTAREA_CLASSES
 
 from events import catalog
 from events.conditions import CONDITIONS
@@ -44,10 +44,6 @@ class EventTypesWidget(_OwnMarkup, forms.CheckboxSelectMultiple):
         ]
         return context
 
-    def id_for_label(self, id_: str, index: Any = None) -> str:
-        """None: the group names itself."""
-        return ""
-
 
 def _known(name: str) -> dict[str, Any]:
     event_type = catalog.EVENT_TYPES.get(name)
@@ -64,19 +60,16 @@ class SeverityWidget(_OwnMarkup, forms.RadioSelect):
         options = super().get_context(name, value, attrs)["widget"]["optgroups"]
         return {"options": [option for _, group, _ in options for option in group], "classes": _RADIO}
 
-    def id_for_label(self, id_: str, index: Any = None) -> str:
-        """None: the group names itself."""
-        return ""
-
 
 _RADIO = " ".join(RADIO_CLASSES)
 
 
-class NamesWidget(UnfoldAdminTextareaWidget):
+class NamesWidget(forms.Textarea):
     """Names, one per line. `what` is the kind of names that the record can suggest."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(attrs={"rows": 3, "spellcheck": "false", "data-kg-suggest": what})
+        classes = " ".join(TEXTAREA_CLASSES)
+        super().__init__({"rows": 3, "spellcheck": "false", "class": classes, "data-kg-suggest": what})
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         """With the address of the suggestions."""
@@ -92,7 +85,7 @@ class ConditionsWidget(_OwnMarkup, forms.Textarea):
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         """With what conditions there are."""
         context = super().get_context(name, value, {"rows": 3, "spellcheck": "false", **(attrs or {})})
-        context["textarea"] = UnfoldAdminTextareaWidget().attrs["class"]
+        context["textarea"] = " ".join(TEXTAREA_CLASSES)
         context["input"] = " ".join(INPUT_CLASSES)
         context["known"] = [
             {
@@ -146,6 +139,6 @@ class ScheduleWidget(_OwnMarkup, forms.Widget):
         """Leaving it out means always."""
         return False
 
-    def id_for_label(self, id_: str, index: Any = None) -> str:
+    def id_for_label(self, id_: str) -> str:
         """None: the group names itself."""
         return ""

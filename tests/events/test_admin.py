@@ -72,6 +72,43 @@ def test_subscriptions_have_a_list_of_their_own(admin_client: Client) -> None:
         assert words in html
 
 
+BACKTEST = reverse("admin:events_subscription_backtest")
+
+
+def test_a_backtest_names_what_would_have_been_sent_and_escapes_it(admin_client: Client) -> None:
+    make_event(title="<script>alert(1)</script>").save()
+    html = admin_client.post(BACKTEST, {"event_types": ["pod_crash"], "min_severity": "info"}).text
+    assert "Over the last 7 days this would have sent 1 message (1 opening, 0 resolutions)." in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "<script" not in html
+    assert Subscription.objects.count() == 0
+
+
+@pytest.mark.parametrize("right", ["view_subscription", "view_event"])
+def test_a_backtest_takes_the_right_to_see_subscriptions_and_events(client: Client, right: str) -> None:
+    assert staff(client, right).post(BACKTEST, {"min_severity": "info"}).status_code == 403
+
+
+def test_a_backtest_is_asked_for_by_post(client: Client) -> None:
+    both = staff(client, "view_subscription", "view_event")
+    assert both.post(BACKTEST, {"min_severity": "info"}).status_code == 200
+    assert both.get(BACKTEST).status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("right", "names"),
+    [
+        ("view_event", {"namespaces": ["shop"], "clusters": ["production"]}),
+        ("view_subscription", {"namespaces": [], "clusters": []}),
+    ],
+)
+def test_names_are_suggested_from_the_record_to_those_who_may_see_it(
+    client: Client, right: str, names: dict[str, list[str]]
+) -> None:
+    make_event(namespace="shop").save()
+    assert staff(client, right).get(reverse("admin:events_subscription_suggestions")).json() == names
+
+
 # --- Events ---------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ import time_machine
 
 from connectors.message import Severity
 from connectors.models import Delivery
-from events import beginning
+from events import beginning, rules
 from events.beginning import begin_hours
 from events.models import Event, Subscription
 from events.record import Batch, Change, write
@@ -22,6 +22,12 @@ OFFICE = {"timezone": "UTC", "days": ["mon", "tue", "wed", "thu", "fri"], "from"
 EVENING = datetime(2025, 1, 15, 18, 0, tzinfo=UTC)  # a Wednesday
 NIGHT = datetime(2025, 1, 15, 23, 0, tzinfo=UTC)
 MORNING = datetime(2025, 1, 16, 8, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def rules_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the clock stands still, no change of a subscription can be told by when it was saved."""
+    monkeypatch.setattr(rules, "SECONDS", 0.0)
 
 
 def subscribed(name: str = "office", *types: str, **more: Any) -> Subscription:

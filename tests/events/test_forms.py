@@ -60,6 +60,13 @@ def test_a_subscription_is_read_whole() -> None:
     assert saved.conditions == {"restart_count": 5}
 
 
+def test_a_new_subscription_begins_with_every_severity() -> None:
+    html = SubscriptionForm().as_p()
+    assert [
+        line.split('value="')[1][:4] for line in html.splitlines() if "checked" in line and "severity" in line
+    ] == ["info"]
+
+
 def test_nothing_said_is_everything() -> None:
     saved = subscription_form(make_connector()).save()
     assert (saved.event_types, saved.namespaces, saved.clusters, saved.conditions) == ([], [], [], {})
@@ -94,9 +101,46 @@ def test_a_stored_type_that_is_no_longer_known_is_shown_rather_than_dropped() ->
     assert "There is no event type 'retired_type'" in errors_of(form)["event_types"][0]
 
 
+OFFICE = {"timezone": "Europe/Berlin", "days": ["mon", "fri"], "from": "08:00", "to": "18:00"}
+
+
+def hours(**more: Any) -> dict[str, Any]:
+    """The inputs of a schedule, as posted."""
+    said = {"mode": "hours", **OFFICE, **more}
+    return {f"schedule_{name}": value for name, value in said.items()}
+
+
+def test_hours_are_read_from_their_inputs() -> None:
+    assert subscription_form(make_connector(), **hours()).save().schedule == OFFICE
+
+
+def test_hours_are_shown_in_their_inputs() -> None:
+    html = SubscriptionForm(instance=make_subscription(make_connector(), schedule=OFFICE)).as_p()
+    assert 'name="schedule_timezone" value="Europe/Berlin"' in html
+    assert 'name="schedule_to" value="18:00"' in html
+
+
+def test_an_end_at_midnight_is_that_of_the_day() -> None:
+    form = subscription_form(make_connector(), **hours(to="00:00"))
+    assert form.save().schedule == {**OFFICE, "to": "24:00"}
+
+
+def test_always_is_no_schedule_whatever_its_inputs_say() -> None:
+    assert subscription_form(make_connector(), **hours(mode="always")).save().schedule == {}
+
+
+def test_hours_that_cannot_be_are_refused_at_their_field() -> None:
+    form = subscription_form(make_connector(), **hours(timezone="Nowhere"))
+    assert errors_of(form) == {
+        "schedule": ["There is no time zone 'Nowhere'. It is a name such as Europe/Berlin or UTC."]
+    }
+
+
 def test_a_form_sent_in_as_it_was_shown_is_no_change() -> None:
     connector = make_connector()
-    subscription = make_subscription(connector, "hpa_maxed", namespaces=["a", "b"], conditions={"count": 2})
+    subscription = make_subscription(
+        connector, "hpa_maxed", namespaces=["a", "b"], conditions={"count": 2}, schedule=OFFICE
+    )
     posted = {
         "connector": connector.pk,
         "enabled": "on",
@@ -104,6 +148,7 @@ def test_a_form_sent_in_as_it_was_shown_is_no_change() -> None:
         "min_severity": "info",
         "namespaces": "a\r\nb",
         "conditions": '{"count": 2}',
+        **hours(),
         "send_resolved": "on",
     }
     assert SubscriptionForm(posted, instance=subscription).changed_data == []
