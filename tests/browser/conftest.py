@@ -122,8 +122,7 @@ def same_content_types(transactional_db: None) -> None:
 def open_browser(chromium: Browser, web: Web, same_content_types: None) -> Iterator[Callable[..., Page]]:
     """Opens a page in a browser of its own: `open_browser(color_scheme="dark", viewport=…)`.
 
-    The test fails if any page logs an error or asks another host for something. Numbers begin anew for each
-    test, because the web process remembers those of the content types.
+    The test fails if any page logs an error or asks another host for something.
     """
     opened: list[tuple[BrowserContext, Watched]] = []
 
