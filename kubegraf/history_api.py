@@ -15,7 +15,9 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from connectors import history
-from connectors.rest import Pages, Word
+from connectors.paging import Pages
+from connectors.problems import InvalidQuery
+from connectors.rest import Word
 
 FILTERS = ("kind", "object", "who", "source", "since", "until")
 
@@ -113,26 +115,26 @@ def told(kind: str, line: Any) -> dict[str, Any]:
 
 
 def _filters(request: Request, visible: list[str]) -> tuple[list[str], dict[str, Any]]:
-    """Which kinds, and what else is asked of a line. Raises ValidationError, by parameter."""
+    """Which kinds, and what else is asked of a line. Raises InvalidQuery, by parameter."""
     asked = request.query_params
     known = {*FILTERS, "limit", "cursor"}
     if unknown := sorted(set(asked) - known):
         words = f"There is no such filter. There are: {', '.join(sorted(known))}."
-        raise serializers.ValidationError({name: [words] for name in unknown})
+        raise InvalidQuery({name: [words] for name in unknown})
     kind = asked.get("kind", "")
     if kind and kind not in visible:
-        raise serializers.ValidationError({"kind": [f"There are: {', '.join(visible)}."]})
+        raise InvalidQuery({"kind": [f"There are: {', '.join(visible)}."]})
     filters: dict[str, Any] = {}
     if "object" in asked:
         if not kind:
-            raise serializers.ValidationError({"object": ["Say its kind, too."]})
+            raise InvalidQuery({"object": ["Say its kind, too."]})
         filters["object_id"] = asked["object"]
     if "who" in asked:
         filters["who"] = asked["who"]
     if "source" in asked:
         if asked["source"] not in history.Source.values:
             there_are = ", ".join(history.Source.values)
-            raise serializers.ValidationError({"source": [f"There are: {there_are}."]})
+            raise InvalidQuery({"source": [f"There are: {there_are}."]})
         filters["source"] = asked["source"]
     for name, lookup in (("since", "history_date__gte"), ("until", "history_date__lt")):
         if name in asked:
@@ -146,7 +148,7 @@ def _moment(name: str, text: str) -> datetime:
     except ValueError:
         moment = None
     if moment is None:
-        raise serializers.ValidationError({name: ["This is no time, such as 2025-01-15T10:30:00Z."]})
+        raise InvalidQuery({name: ["This is no time, such as 2025-01-15T10:30:00Z."]})
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -155,7 +157,7 @@ def _limit(request: Request) -> int:
     if not text:
         return Pages.default_limit
     if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= Pages.max_limit):
-        raise serializers.ValidationError({"limit": [f"This must be 1 to {Pages.max_limit}."]})
+        raise InvalidQuery({"limit": [f"This must be 1 to {Pages.max_limit}."]})
     return int(text)
 
 
@@ -166,4 +168,4 @@ def _cursor(request: Request) -> history.Position | None:
     try:
         return history.read(text)
     except ValueError:
-        raise serializers.ValidationError({"cursor": ["This is not from `next`."]}) from None
+        raise InvalidQuery({"cursor": ["This is not from `next`."]}) from None
