@@ -185,7 +185,7 @@ def _on_record(rule: Rule, since: datetime) -> Iterator[Recorded]:
     """
     # Behind a cast, so that no index on what inhibits them, which is nothing for most, is chosen for this.
     events = Event.objects.alias(inhibitor=_text("inhibited_by_id")).filter(inhibitor__isnull=True)
-    events = events.filter(first_seen__gte=since, muted="")
+    events = events.filter(first_seen__gte=since, muted="", held=False)
     if rule.types is not None:
         events = events.filter(event_type__in=rule.types)
     if rule.min_severity is not Severity.INFO:
