@@ -19,10 +19,11 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
-from rest_framework.authtoken.models import Token
 from schemathesis.config import SchemathesisConfig
 
 from connectors.outbox import Order, delivery_for
+from kubegraf import tokens
+from kubegraf.models import ApiToken
 from kubegraf.wsgi import application
 from tests.making import make_cluster, make_connector, make_event, make_message, make_subscription
 
@@ -62,7 +63,7 @@ def one_connection() -> Iterator[None]:
 def rows(one_connection: None) -> dict[str, Any]:
     """One row of each kind, and somebody who may do everything."""
     admin = User.objects.create_superuser("admin")
-    Token.objects.create(user=admin, key=TOKEN)
+    ApiToken.objects.create(user=admin, name="fuzz", digest=tokens.digest(TOKEN), shown=TOKEN[:8])
     connector = make_connector(url="env:KUBEGRAF_SECRET_NOT_SET_ANYWHERE")
     delivery = delivery_for(Order(connector, make_message(), "test"))
     delivery.save(force_insert=True)
