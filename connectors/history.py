@@ -215,7 +215,8 @@ def lines(
 ) -> list[tuple[str, Any]]:
     """The newest lines of these kinds, with the kind of each; `before` goes on where a page has ended.
 
-    With `after`, those that come next after that place, the oldest of them first. Each kind costs one query for at most `limit` rows, by its index, however long the history is.
+    With `after`, those that come next after that place, the oldest of them first. Each kind costs one query
+    for at most `limit` rows, by its index, however long the history is.
     """
     found: list[tuple[str, Any]] = []
     sign = "" if after else "-"

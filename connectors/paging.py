@@ -116,7 +116,7 @@ class Pages(BasePagination):
                 "in": "query",
                 "required": False,
                 "description": "Where the page begins: taken from `next` or `previous`, not made up.",
-                "schema": {"type": "string"},
+                "schema": {"type": "string", "minLength": 1},
             },
         ]
 

@@ -19,7 +19,7 @@ from connectors.rest import Api, StrictModelSerializer, StrictSerializer, Word
 from events import access, catalog, external
 from events.cluster_check_api import ClusterChecks
 from events.handling_api import Handling
-from events.models import SEVERITIES, Cluster, Event, EventStatus
+from events.models import SEVERITIES, Cluster, Event, EventStatus, WatchLease
 
 
 class EventSerializer(serializers.ModelSerializer[Event]):
@@ -150,9 +150,7 @@ class ClusterSerializer(StrictModelSerializer):
         help_text="With access “kubeconfig”. Left out, the stored one stays.",
     )  # fmt: skip
     kubeconfig_set = serializers.SerializerMethodField()
-    watcher = serializers.CharField(
-        source="watch_lease.holder", read_only=True, default="", help_text="Who watches it; empty for nobody."
-    )
+    watcher = serializers.SerializerMethodField(help_text="Who watches it; empty for nobody.")
     namespaces = serializers.ListField(child=serializers.CharField(max_length=253), required=False)
     problems = serializers.DictField(read_only=True, help_text="What cannot be watched, and why.")
 
@@ -180,6 +178,11 @@ class ClusterSerializer(StrictModelSerializer):
     def get_kubeconfig_set(self, cluster: Cluster) -> bool:
         """Whether one is stored."""
         return bool(cluster.kubeconfig)
+
+    def get_watcher(self, cluster: Cluster) -> str:
+        """The holder of its lease."""
+        lease: WatchLease | None = getattr(cluster, "watch_lease", None)
+        return lease.holder if lease else ""
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Checks that what is said can be used to reach the cluster."""

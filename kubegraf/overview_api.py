@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.helpers import forced_singular_serializer
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.permissions import IsAuthenticated
@@ -165,7 +166,7 @@ class OverviewViewSet(ViewSet):
     @extend_schema(
         operation_id="v1_overview",
         parameters=[OpenApiParameter("period", enum=[period.value for period in Period], default="24h")],
-        responses=OverviewSerializer,
+        responses=forced_singular_serializer(OverviewSerializer),  # for all that its action is `list`
     )
     def list(self, request: Request) -> Response:
         """Up to 50 connectors and clusters, those in trouble first; their own lists have all."""
