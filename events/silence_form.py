@@ -96,6 +96,8 @@ class SilenceForm(forms.ModelForm[Silence]):
         if chosen and chosen != UNTIL:
             cleaned["ends_at"] = cleaned["starts_at"] + silencing.duration(chosen)
         if self.errors:
+            if not cleaned.get("ends_at"):
+                cleaned.pop("ends_at", None)  # else the silence had none, and the page shows how it stands
             return cleaned
         if not cleaned.get("ends_at"):
             self.add_error("ends_at", "Say when it ends, or choose how long it lasts.")

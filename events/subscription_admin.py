@@ -66,7 +66,7 @@ class SubscriptionInline(_WithScript, RowsBeside[Subscription, Connector]):
     model = Subscription
     form = SubscriptionForm
     extra = 0
-    fields = FORM_FIELDS
+    fields = (*FORM_FIELDS, "version")  # which is hidden
     readonly_fields = ("outlook",)
 
     def get_extra(self, request: HttpRequest, obj: Connector | None = None, **kwargs: Any) -> int:
