@@ -157,7 +157,7 @@ def test_no_dead_letters_are_good_news(page: Page) -> None:
 
 def test_the_filters_take_a_time_of_ones_own(page: Page, failed: Delivery) -> None:
     page.goto(DELIVERIES)
-    page.get_by_text("Filters").click()
+    page.get_by_role("button", name="Filters").click()
     page.get_by_label("To (UTC)").fill(f"{timezone.now() - timedelta(minutes=70):%Y-%m-%dT%H:%M}")
     picture(page, "delivery-filters")
     assert barriers(page) == []
