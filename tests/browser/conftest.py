@@ -110,11 +110,17 @@ def same_content_types(transactional_db: None) -> None:
     Every process keeps them in memory, the web process too, and emptying the database gives them new ones.
     """
     with transaction.atomic():
+        moved = {}
         for content_type in ContentType.objects.all():
             first = _content_types.setdefault(content_type.natural_key(), content_type.pk)
             if first != content_type.pk:
-                ContentType.objects.filter(pk=content_type.pk).update(id=first)
-                Permission.objects.filter(content_type=content_type.pk).update(content_type=first)
+                moved[content_type.pk] = first
+        # By way of numbers that none has: they may only have changed places.
+        aside = {old: old + 1_000_000 for old in moved}
+        for steps in (aside, {aside[old]: new for old, new in moved.items()}):
+            for old, new in steps.items():
+                ContentType.objects.filter(pk=old).update(id=new)
+                Permission.objects.filter(content_type=old).update(content_type=new)
     ContentType.objects.clear_cache()
 
 
@@ -127,7 +133,7 @@ def open_browser(chromium: Browser, web: Web, same_content_types: None) -> Itera
     opened: list[tuple[BrowserContext, Watched]] = []
 
     def make(**options: Any) -> Page:
-        context = chromium.new_context(base_url=web.url, **options)
+        context = chromium.new_context(base_url=web.url, **{"reduced_motion": "reduce", **options})
         context.set_default_timeout(10_000)
         opened.append((context, Watched(context, web.url)))
         return context.new_page()
