@@ -70,7 +70,7 @@ def page_context(connector: Connector, *, deliveries: bool) -> dict[str, Any]:
     """All of it for the page; `deliveries` for somebody who may see those."""
     answer, vitals = answer_of(connector), vitals_of([connector])[connector.pk]
     hours, found = sparkline.hours_of(connector), health(connector)
-    latest = connector.deliveries.order_by("-id")[:SHOWN_DELIVERIES] if deliveries else ()
+    latest = connector.deliveries.order_by("-created_at")[:SHOWN_DELIVERIES] if deliveries else ()
     return {
         "answer": answer,
         "steps": steps_of(connector, answer),

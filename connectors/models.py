@@ -196,6 +196,7 @@ class Delivery(models.Model):
             models.Index(fields=("connector", "key", "id"), name="delivery_by_key"),
             models.Index(fields=("sent_in",), name="delivery_in_digest", condition=Q(sent_in__isnull=False)),
             models.Index(fields=("status", "-created_at"), name="delivery_by_status"),
+            models.Index(fields=("connector", "-created_at"), name="delivery_of_connector"),
         )
 
     def __str__(self) -> str:

@@ -110,18 +110,19 @@ def same_content_types(transactional_db: None) -> None:
     Every process keeps them in memory, the web process too, and emptying the database gives them new ones.
     """
     with transaction.atomic():
-        moved = {}
-        for content_type in ContentType.objects.all():
+        known = list(ContentType.objects.all())
+        aside = 1 + max([*_content_types.values(), *(content_type.pk for content_type in known)])
+        _renumber({content_type.pk: content_type.pk + aside for content_type in known})
+        for content_type in known:
             first = _content_types.setdefault(content_type.natural_key(), content_type.pk)
-            if first != content_type.pk:
-                moved[content_type.pk] = first
-        # By way of numbers that none has: they may only have changed places.
-        aside = {old: old + 1_000_000 for old in moved}
-        for steps in (aside, {aside[old]: new for old, new in moved.items()}):
-            for old, new in steps.items():
-                ContentType.objects.filter(pk=old).update(id=new)
-                Permission.objects.filter(content_type=old).update(content_type=new)
+            _renumber({content_type.pk + aside: first})
     ContentType.objects.clear_cache()
+
+
+def _renumber(ids: dict[int, int]) -> None:
+    for old, new in ids.items():
+        ContentType.objects.filter(pk=old).update(id=new)
+        Permission.objects.filter(content_type=old).update(content_type=new)
 
 
 @pytest.fixture

@@ -163,7 +163,7 @@ def test_an_event_is_acknowledged_silenced_and_resolved(page: Page, record: Even
 
 def test_the_bars_lead_to_their_events_by_keyboard(page: Page, record: Event) -> None:
     page.goto(EVENTS)
-    bar = page.locator(".kg-timeline a").last
+    bar = page.locator(".kg-moments a").last
     bar.focus()
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("since=.*until="))

@@ -20,7 +20,7 @@ def enter(page: Page, password: str) -> None:
 def test_who_signs_in_sees_the_overview(open_browser: Callable[..., Page], admin: object) -> None:
     page = open_browser()
     enter(page, PASSWORD)
-    expect(page.get_by_role("link", name="Connectors", exact=True).first).to_be_visible()
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
 
 
 def test_a_wrong_password_is_refused_in_words(open_browser: Callable[..., Page], admin: object) -> None:

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from connectors.models import Connector, Delivery
-from tests.calling import Caller
+from tests.calling import Caller, mistakes
 from tests.connectors.test_admin import HUSH, URL, make_delivery, page_of, staff
 from tests.making import make_connector, make_event
 
@@ -141,7 +141,7 @@ def test_a_draft_over_the_api_takes_the_right_to_change() -> None:
 def test_a_wrong_draft_is_refused_by_field() -> None:
     caller = Caller("view_connector", "change_connector")
     answer = preview(caller, make_connector(url=URL), 400, config={"method": "GET"})
-    assert list(answer["config"]) == ["method"]
+    assert list(mistakes(answer)) == ["config.method"]
 
 
 def test_there_may_be_no_last_message() -> None:
