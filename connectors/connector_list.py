@@ -14,6 +14,7 @@ from connectors.connector_page import share_in_words
 from connectors.console import ConsolePage, badge
 from connectors.health import State, health
 from connectors.models import BreakerState, Connector
+from connectors.moments import shown
 from connectors.vitals import Vitals, vitals_of
 
 _FAILED_LAST = Q(last_failure_at__gt=F("last_success_at")) | Q(
@@ -50,7 +51,7 @@ class StateFilter(admin.SimpleListFilter):
 class FaringList(ConsolePage[Connector]):
     """A list whose numbers are asked for once for the whole page."""
 
-    list_display = ("name", "type_shown", "state", "success", "waiting", "last_success_at", "enabled")
+    list_display = ("name", "type_shown", "state", "success", "waiting", "arrived_last", "enabled")
     list_per_page = 50
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
@@ -73,7 +74,7 @@ class FaringList(ConsolePage[Connector]):
         """The state in a word, and in a sentence."""
         found = health(connector)
         return format_html(
-            '<span>{}<span class="kg-said">{}</span></span>', badge(found.state.value), found.words
+            '<span>{}<span class="kg-remark">{}</span></span>', badge(found.state.value), found.words
         )
 
     @admin.display(description="arrived in 24 h")
@@ -87,3 +88,8 @@ class FaringList(ConsolePage[Connector]):
         """How many deliveries have not settled."""
         vitals: Vitals = connector.vitals  # type: ignore[attr-defined]
         return f"{vitals.waiting:,}" if vitals.waiting else ""
+
+    @admin.display(description="last arrived", ordering="last_success_at")
+    def arrived_last(self, connector: Connector) -> SafeString | None:
+        """When something arrived last."""
+        return shown(connector.last_success_at) if connector.last_success_at else None

@@ -91,7 +91,7 @@ def share_in_words(rate: float | None) -> str:
     """A share in percent, which says 100 only if it is."""
     if rate is None:
         return "–"
-    return "100 %" if rate == 1 else f"{min(rate * 100, 99.9):.1f} %"
+    return f"{rate:.0%}".replace("%", " %") if rate in (0, 1) else f"{min(rate * 100, 99.9):.1f} %"
 
 
 def _took(seconds: float | None) -> str:

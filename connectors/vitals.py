@@ -8,7 +8,7 @@ from datetime import datetime
 
 from django.db.models import Count, Min
 
-from connectors import tally
+from connectors import tally, text
 from connectors.models import UNSETTLED, Connector, Delivery, Outcome
 
 ARRIVED = (Outcome.DELIVERED, Outcome.ACCEPTED)
@@ -46,7 +46,7 @@ class Vitals:
                 f" 95 of 100 up to {took(self.latency_p95)}."
             ]
         if self.waiting and self.oldest_waiting_at is not None:
-            since = self.oldest_waiting_at.strftime("%Y-%m-%d %H:%M UTC")
+            since = text.moment(self.oldest_waiting_at)
             sentences.append(f"{self.waiting:,} waiting, the oldest since {since}.")
         return " ".join(sentences)
 

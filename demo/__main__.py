@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -45,12 +46,28 @@ class _Demo(up.Beside):
         self._cluster = cluster
         self._speed = speed
         self._mail = mail
+        self._password = ""
 
     def before(self, address: str) -> None:
         """Write the kubeconfig that the product finds when it looks for a cluster."""
         path = ensure_data_dir() / "kubeconfig.json"
         path.write_text(json.dumps(_kubeconfig(self._cluster), indent=2))
         os.environ["KUBECONFIG"] = str(path)
+        self._choose_password()
+
+    def _choose_password(self) -> None:
+        """Have a password that is the same at every start, and that the page may tell who sits here."""
+        folder = ensure_data_dir()
+        path = folder / "password"
+        if not path.exists():
+            if any(folder.glob("*.sqlite3")) or "DATABASE_URL" in os.environ:
+                return  # there is somebody already, whose password nobody knows
+            path.write_text(os.environ.get("KUBEGRAF_ADMIN_PASSWORD") or secrets.token_urlsafe(9))
+        self._password = path.read_text()
+        os.environ["KUBEGRAF_ADMIN_PASSWORD"] = self._password
+        host, _ = up.address()
+        if host in ("127.0.0.1", "::1", "localhost"):
+            os.environ["KUBEGRAF_DEMO_PASSWORD"] = self._password
 
     def prepared(self, address: str) -> None:
         """Bring the demo's connectors to where this run receives; whatever else there is stays."""
@@ -71,6 +88,7 @@ class _Demo(up.Beside):
         """For the banner."""
         return [
             "  This is a demo: the cluster is simulated, and messages go to an inbox of its own.",
+            *([f"  Sign in as             admin, password {self._password}"] if self._password else []),
             f"  Inbox                  {address}/admin/demo/received/",
             "  An incident begins now and comes again every three minutes.",
         ]

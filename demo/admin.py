@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from connectors.console import RecordPage
 from demo.models import Received
+from demo.reading import Service
 
 
 @admin.register(Received)
@@ -19,11 +22,17 @@ class InboxPage(RecordPage[Received]):
     list_display = ("service", "received_at")
     list_filter = ("service",)
     list_per_page = 20
-    search_fields = ("title",)
     fieldsets = (
         (None, {"fields": ("service", "received_at", "drawn")}),
         ("As it arrived", {"fields": ("raw_shown",)}),
     )
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """With the services that one may look at alone."""
+        more = {"services": Service.choices, "service": request.GET.get("service__exact", "")}
+        return super().changelist_view(request, {**more, **(extra_context or {})})
 
     class Media:
         css = {"all": ("kubegraf/previews.css",)}

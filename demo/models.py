@@ -27,7 +27,7 @@ class Received(models.Model):
     class Meta:
         ordering = ("-received_at", "-pk")
         verbose_name = "message received"
-        verbose_name_plural = "inbox"
+        verbose_name_plural = "messages received"
         default_permissions = ("view",)
 
     def __str__(self) -> str:

@@ -19,6 +19,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from connectors.console import ConsolePage, RowsBeside
 from connectors.models import Connector
+from connectors.moments import shown
 from events.backtest import DAYS, MOST_DAYS, backtest
 from events.models import Event, Subscription
 from events.subscription_form import DraftForm, SubscriptionForm
@@ -118,9 +119,10 @@ class SubscriptionAdmin(_WithScript, ConsolePage[Subscription]):
         return subscription.in_words
 
     @admin.display(description="connector last delivered", ordering="connector__last_success_at")
-    def connector_delivered(self, subscription: Subscription) -> Any:
+    def connector_delivered(self, subscription: Subscription) -> SafeString | None:
         """When its connector last delivered something."""
-        return subscription.connector.last_success_at
+        last = subscription.connector.last_success_at
+        return shown(last) if last else None
 
     @admin.display(description="Would have sent")
     def outlook(self, subscription: Subscription | None) -> SafeString:

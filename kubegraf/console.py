@@ -38,7 +38,7 @@ def _icon(request: HttpRequest) -> str:
 
 def _environment(request: HttpRequest) -> list[str] | None:
     """What every page is marked with, and in which colour."""
-    return ["Demo: simulated cluster", "warning"] if settings.DEMO else None
+    return ["Demo", "warning"] if settings.DEMO else None
 
 
 def _title_prefix(request: HttpRequest) -> str | None:

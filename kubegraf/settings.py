@@ -329,12 +329,16 @@ DETECTOR_OPTIONS: dict[str, dict[str, Any]] = env.json("KUBEGRAF_DETECTORS", def
 DEMO = env.bool("KUBEGRAF_DEMO", default=False)
 if DEMO:
     INSTALLED_APPS.append("demo")
+    TEMPLATES[0]["OPTIONS"]["context_processors"] += ["demo.hint.sign_in"]
+# What to sign in with, for the page that asks; set by `make demo` where nobody else can reach that page.
+DEMO_PASSWORD = env.str("KUBEGRAF_DEMO_PASSWORD", default="") if DEMO else ""
 
 # --- Words, time, files ---------------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_I18N = False
+FORMAT_MODULE_PATH = "kubegraf.formats"
 USE_TZ = True
 
 STATIC_URL = "static/"

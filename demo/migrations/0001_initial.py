@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name': 'message received',
-                'verbose_name_plural': 'inbox',
+                'verbose_name_plural': 'messages received',
                 'ordering': ('-received_at', '-pk'),
                 'default_permissions': ('view',),
             },

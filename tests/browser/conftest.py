@@ -134,7 +134,7 @@ def open_browser(chromium: Browser, web: Web, same_content_types: None) -> Itera
     opened: list[tuple[BrowserContext, Watched]] = []
 
     def make(**options: Any) -> Page:
-        context = chromium.new_context(base_url=web.url, **options)
+        context = chromium.new_context(base_url=web.url, **{"reduced_motion": "reduce", **options})
         context.set_default_timeout(10_000)
         opened.append((context, Watched(context, web.url)))
         return context.new_page()

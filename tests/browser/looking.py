@@ -8,14 +8,42 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, ViewportSize
 
-NARROW = {"width": 390, "height": 844}
+NARROW: ViewportSize = {"width": 390, "height": 844}
 """A telephone."""
-WIDE = {"width": 1280, "height": 900}
+WIDE: ViewportSize = {"width": 1280, "height": 900}
 
 # Where pictures go; none are taken where it is not set. `make screenshots` sets it.
 PICTURES = os.environ.get("KUBEGRAF_SCREENSHOTS", "")
+
+
+LOOKS = [("light", WIDE), ("dark", WIDE), ("dark", NARROW), ("light", NARROW)]
+
+
+def look(page: Page, name: str) -> list[str]:
+    """What is wrong with the page in any look: light and dark, wide and narrow. It is loaded once.
+
+    What axe-core finds depends on colours and on widths, but hardly on both at a time.
+    """
+    wrong = []
+    for scheme, size in LOOKS:
+        _wear(page, scheme, size)
+        picture(page, f"{name}-{scheme}-{size['width']}")
+        found = [f"{overflow(page)} px too wide"] if overflow(page) else []
+        if (scheme, size) != ("dark", NARROW):
+            found += barriers(page, *(["color-contrast"] if scheme == "dark" else []))
+        wrong += [f"{name}, {scheme}, {size['width']} px: {one}" for one in found]
+    _wear(page, *LOOKS[0])
+    return wrong
+
+
+def _wear(page: Page, scheme: str, size: ViewportSize) -> None:
+    page.set_viewport_size(size)
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    if page.evaluate("Boolean(window.Alpine)"):
+        page.evaluate("scheme => Alpine.$data(document.documentElement).switchTheme(scheme)", scheme)
+        page.locator(f"html.{scheme}").wait_for(state="attached")
 
 
 @cache
@@ -23,10 +51,12 @@ def _axe() -> str:
     return (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 
 
-def barriers(page: Page) -> list[str]:
-    """What axe-core calls serious or critical on the page as it is now, a line each."""
-    page.evaluate(_axe())
-    result: dict[str, Any] = page.evaluate("axe.run({resultTypes: ['violations']})")
+def barriers(page: Page, *rules: str) -> list[str]:
+    """What axe-core calls serious or critical on the page as it is now, a line each; by these rules only."""
+    if not page.evaluate("Boolean(window.axe)"):
+        page.evaluate(_axe())
+    options: dict[str, Any] = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
+    result: dict[str, Any] = page.evaluate("options => axe.run(options)", options)
     return [
         f"{found['id']}: {found['help']}: {node['html'][:160]}"
         for found in result["violations"]

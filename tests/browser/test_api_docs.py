@@ -24,7 +24,7 @@ def test_the_description_is_read(open_browser: Callable[..., Page], admin: User,
 
 
 def test_a_call_is_tried_out_with_the_readers_session(page: Page) -> None:
-    page.get_by_role("link", name="API").click()
+    page.get_by_role("link", name="API", exact=True).click()
     page.locator(
         "#operations-clusters-clusters_create .opblock-summary-control, #operations-tag-clusters"
     ).first.click()

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from events.models import Cluster, WatchLease
-from tests.browser.conftest import sign_in
-from tests.browser.looking import NARROW, WIDE, barriers, overflow, picture
+from tests.browser.looking import look
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.making import make_cluster, make_event
 
-LOOKS = [("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)]
 REFUSED = (
     "system:serviceaccount:kubegraf:watcher has no right to get, list and watch nodes. To grant it:"
     " kubectl create clusterrole kubegraf-nodes --verb=get,list,watch --resource=nodes"
@@ -61,31 +57,21 @@ def some_clusters(server: FakeKubernetes) -> Cluster:
     return cluster
 
 
-@pytest.mark.parametrize(("scheme", "viewport"), LOOKS)
-def test_the_pages_of_clusters_fit_and_have_no_barriers(
-    open_browser: Callable[..., Page], admin: User, server: FakeKubernetes, scheme: str, viewport: Any
-) -> None:
-    page = sign_in(open_browser(color_scheme=scheme, viewport=viewport), admin)
-    name = f"{scheme}-{viewport['width']}"
-
-    def look(what: str) -> None:
-        picture(page, f"clusters-{what}-{name}")
-        assert overflow(page) == 0, what
-        assert barriers(page) == [], what
-
+def test_the_pages_of_clusters_fit_and_have_no_barriers(page: Page, server: FakeKubernetes) -> None:
     page.goto("/admin/events/cluster/")
-    look("none")
+    wrong = look(page, "clusters-none")
     page.get_by_role("link", name="Paste or upload a kubeconfig").click()
-    look("add")
+    wrong += look(page, "cluster-add")
     cluster = some_clusters(server)
     page.goto("/admin/events/cluster/")
-    look("list")
+    wrong += look(page, "clusters")
     server.forbid("nodes")
     server.forbid("pods/log")
     page.goto(f"/admin/events/cluster/{cluster.pk}/change/")
     page.get_by_role("button", name="Check now").click()
     expect(page.get_by_text("Reached; 2 rights are missing.")).to_be_visible()
-    look("checked")
+    wrong += look(page, "cluster-checked")
+    assert wrong == []
 
 
 def test_a_cluster_is_added_checked_and_saved(page: Page, server: FakeKubernetes) -> None:

@@ -1,0 +1,1 @@
+"""How the console writes times: as `connectors.text.moment` does, for messages."""
