@@ -53,7 +53,7 @@ class SilenceAdmin(ConsolePage[Silence]):
     list_filter = (StateFilter,)
     search_fields = ("reason", "created_by")
     search_help_text = "Reason, or who made it"
-    buttons = {"end": "change"}
+    buttons = {"end": "end"}
     show_full_result_count = False
 
     # --- The list
@@ -104,6 +104,10 @@ class SilenceAdmin(ConsolePage[Silence]):
         """What is over is a record."""
         if obj is not None and obj.state is SilenceState.OVER:
             return False
+        return super().has_change_permission(request, obj)
+
+    def has_end_permission(self, request: HttpRequest, obj: Silence | None = None) -> bool:
+        """Of two who end it at once, the second is told that it is over, and not that they may not."""
         return super().has_change_permission(request, obj)
 
     # --- Its form

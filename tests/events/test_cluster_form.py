@@ -84,7 +84,7 @@ def test_a_context_that_the_stored_kubeconfig_has_not_is_said_at_the_context() -
 )
 def test_only_what_the_access_takes_is_asked_for(chosen: str, asked: list[str]) -> None:
     fields = set(ClusterForm(initial={"access": chosen}).fields)
-    assert sorted(fields - {"name", "enabled", "access", "namespaces"}) == asked
+    assert sorted(fields - {"name", "enabled", "access", "namespaces", "version"}) == asked
 
 
 def test_an_access_that_there_is_not_is_refused() -> None:

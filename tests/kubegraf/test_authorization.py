@@ -20,14 +20,21 @@ from connectors.outbox import Order, delivery_for
 from kubegraf import roles, tokens
 from tests.calling import API
 from tests.kubegraf.addresses import addresses
-from tests.making import make_cluster, make_connector, make_event, make_message, make_subscription
+from tests.making import (
+    make_cluster,
+    make_connector,
+    make_event,
+    make_message,
+    make_silence,
+    make_subscription,
+)
 
 pytestmark = pytest.mark.django_db
 
 ROLES = ("anonymous", "viewer", "operator", "admin", "nobody")
 ANYBODY, VIEWER, OPERATOR, ADMIN, NOBODY = ROLES
-BY_POST_ALONE = "by POST alone"
 """From the least to the most. `nobody`: not even an admin, only a superuser or no one at all."""
+BY_POST_ALONE = "by POST alone"
 
 # --- The API: each method of each address ----------------------------------------------------------------
 
@@ -36,6 +43,8 @@ THE_API: dict[tuple[str, str], str] = {
     ("GET", "connectors/"): VIEWER,
     ("POST", "connectors/"): ADMIN,
     ("POST", "connectors/import/"): ADMIN,
+    ("GET", "connectors/export/"): VIEWER,
+    ("POST", "connectors/preview/"): ADMIN,
     ("GET", "connectors/{connector}/"): VIEWER,
     ("PUT", "connectors/{connector}/"): ADMIN,
     ("PATCH", "connectors/{connector}/"): ADMIN,
@@ -44,24 +53,43 @@ THE_API: dict[tuple[str, str], str] = {
     ("POST", "connectors/{connector}/preview/"): VIEWER,
     ("POST", "connectors/{connector}/resume/"): OPERATOR,
     ("POST", "connectors/{connector}/redeliver/"): OPERATOR,
+    ("GET", "connectors/{connector}/export/"): VIEWER,
+    ("POST", "connectors/{connector}/clone/"): ADMIN,
     ("GET", "subscriptions/"): VIEWER,
     ("POST", "subscriptions/"): ADMIN,
     ("GET", "subscriptions/{subscription}/"): VIEWER,
     ("PUT", "subscriptions/{subscription}/"): ADMIN,
     ("PATCH", "subscriptions/{subscription}/"): ADMIN,
     ("DELETE", "subscriptions/{subscription}/"): ADMIN,
+    ("GET", "subscriptions/{subscription}/backtest/"): VIEWER,
+    ("POST", "subscriptions/backtest/"): VIEWER,
     ("GET", "events/"): VIEWER,
     ("POST", "events/"): ADMIN,
     ("GET", "events/{event}/"): VIEWER,
+    ("GET", "events/{event}/why/"): VIEWER,
+    ("POST", "events/{event}/acknowledge/"): OPERATOR,
+    ("POST", "events/{event}/resolve/"): OPERATOR,
+    ("POST", "events/{event}/silence/"): OPERATOR,
+    ("GET", "silences/"): VIEWER,
+    ("POST", "silences/"): OPERATOR,
+    ("GET", "silences/{silence}/"): VIEWER,
+    ("PUT", "silences/{silence}/"): OPERATOR,
+    ("PATCH", "silences/{silence}/"): OPERATOR,
+    ("POST", "silences/{silence}/end/"): OPERATOR,
     ("GET", "deliveries/"): VIEWER,
+    ("GET", "deliveries/export/"): VIEWER,
     ("GET", "deliveries/{delivery}/"): VIEWER,
     ("POST", "deliveries/{delivery}/redeliver/"): OPERATOR,
+    ("POST", "deliveries/{delivery}/cancel/"): OPERATOR,
     ("GET", "clusters/"): VIEWER,
     ("POST", "clusters/"): ADMIN,
     ("GET", "clusters/{cluster}/"): VIEWER,
     ("PUT", "clusters/{cluster}/"): ADMIN,
     ("PATCH", "clusters/{cluster}/"): ADMIN,
     ("DELETE", "clusters/{cluster}/"): ADMIN,
+    ("POST", "clusters/check/"): ADMIN,
+    ("POST", "clusters/{cluster}/check/"): ADMIN,
+    ("GET", "overview/"): VIEWER,
     ("GET", "event-types/"): VIEWER,
     ("GET", "event-types/hpa_maxed/"): VIEWER,
     ("GET", "providers/"): VIEWER,
@@ -72,6 +100,7 @@ THE_API: dict[tuple[str, str], str] = {
     ("DELETE", "tokens/{token}/"): ADMIN,
     ("GET", "history/"): ADMIN,
     ("GET", "/api/schema/"): VIEWER,
+    ("GET", "/api/docs/"): VIEWER,
 }
 
 # --- The console: each view by its name, what looking (GET) and sending (POST) takes ------------------------
@@ -92,32 +121,56 @@ THE_CONSOLE: dict[str, tuple[str, str]] = {
     "admin:connectors_connector_history": (VIEWER, VIEWER),
     "admin:connectors_connector_test": (BY_POST_ALONE, OPERATOR),
     "admin:connectors_connector_resume": (BY_POST_ALONE, OPERATOR),
+    "admin:connectors_connector_enable": (BY_POST_ALONE, ADMIN),
+    "admin:connectors_connector_disable": (BY_POST_ALONE, ADMIN),
+    "admin:connectors_connector_preview": (BY_POST_ALONE, ADMIN),
+    "admin:connectors_connector_preview_new": (BY_POST_ALONE, ADMIN),
+    "admin:connectors_connector_clone": (BY_POST_ALONE, ADMIN),
+    "admin:connectors_connector_import": (ADMIN, ADMIN),
+    "admin:connectors_connector_export": (VIEWER, VIEWER),
     "admin:connectors_delivery_changelist": (VIEWER, VIEWER),
     "admin:connectors_delivery_add": (NOBODY, NOBODY),
     "admin:connectors_delivery_change": (VIEWER, NOBODY),
     "admin:connectors_delivery_delete": (NOBODY, NOBODY),
     "admin:connectors_delivery_history": (VIEWER, VIEWER),
     "admin:connectors_delivery_redeliver": (BY_POST_ALONE, OPERATOR),
+    "admin:connectors_delivery_cancel": (BY_POST_ALONE, OPERATOR),
+    "admin:connectors_delivery_export": (VIEWER, VIEWER),
     "admin:connectors_deadletter_changelist": (VIEWER, VIEWER),
     "admin:connectors_deadletter_add": (NOBODY, NOBODY),
     "admin:connectors_deadletter_change": (VIEWER, NOBODY),
     "admin:connectors_deadletter_delete": (NOBODY, NOBODY),
     "admin:connectors_deadletter_history": (VIEWER, VIEWER),
+    "admin:connectors_deadletter_redeliver": (BY_POST_ALONE, OPERATOR),
+    "admin:connectors_deadletter_export": (VIEWER, VIEWER),
     "admin:events_event_changelist": (VIEWER, VIEWER),
     "admin:events_event_add": (NOBODY, NOBODY),
     "admin:events_event_change": (VIEWER, NOBODY),
     "admin:events_event_delete": (NOBODY, NOBODY),
     "admin:events_event_history": (VIEWER, VIEWER),
+    "admin:events_event_acknowledge": (BY_POST_ALONE, OPERATOR),
+    "admin:events_event_resolve": (BY_POST_ALONE, OPERATOR),
+    "admin:events_event_silence": (BY_POST_ALONE, OPERATOR),
+    "admin:events_silence_changelist": (VIEWER, VIEWER),
+    "admin:events_silence_add": (OPERATOR, OPERATOR),
+    "admin:events_silence_change": (VIEWER, OPERATOR),
+    "admin:events_silence_delete": (NOBODY, NOBODY),
+    "admin:events_silence_history": (VIEWER, VIEWER),
+    "admin:events_silence_end": (BY_POST_ALONE, OPERATOR),
     "admin:events_subscription_changelist": (VIEWER, VIEWER),
     "admin:events_subscription_add": (ADMIN, ADMIN),
     "admin:events_subscription_change": (VIEWER, ADMIN),
     "admin:events_subscription_delete": (ADMIN, ADMIN),
     "admin:events_subscription_history": (VIEWER, VIEWER),
+    "admin:events_subscription_backtest": (BY_POST_ALONE, VIEWER),
+    "admin:events_subscription_suggestions": (VIEWER, VIEWER),
     "admin:events_cluster_changelist": (VIEWER, VIEWER),
     "admin:events_cluster_add": (ADMIN, ADMIN),
     "admin:events_cluster_change": (VIEWER, ADMIN),
     "admin:events_cluster_delete": (ADMIN, ADMIN),
     "admin:events_cluster_history": (VIEWER, VIEWER),
+    "admin:events_cluster_checkup": (BY_POST_ALONE, ADMIN),
+    "admin:events_cluster_checkup_draft": (BY_POST_ALONE, ADMIN),
     "admin:auth_user_changelist": (ADMIN, ADMIN),
     "admin:auth_user_add": (ADMIN, ADMIN),
     "admin:auth_user_change": (ADMIN, ADMIN),
@@ -143,7 +196,7 @@ OPEN = {"admin:login", "admin:logout"}
 BY_FIELD = {"admin:autocomplete"}  # asks whether somebody may see what the field is about
 
 
-NUMBERED = ("connector", "subscription", "cluster", "token", "user", "group")
+NUMBERED = ("connector", "subscription", "silence", "cluster", "token", "user", "group")
 
 
 def test_the_tables_have_every_address() -> None:
@@ -181,6 +234,7 @@ def things() -> dict[str, str]:
         "event": event,
         "delivery": delivery,
         "deadletter": delivery,
+        "silence": make_silence(event_types=["hpa_maxed"]),
         "cluster": make_cluster(),
         "user": somebody,
         "group": Group.objects.get(name="Viewer"),
@@ -207,12 +261,10 @@ def rows() -> list[int]:
 
 def refused(answer: HttpResponse, *, console: bool) -> bool:
     """Whether the answer tells nothing: 401, 403, that there is no such row, or the way to signing in."""
-    if answer.status_code in (401, 403):
+    to = answer.headers.get("Location", "")
+    if answer.status_code in (401, 403) or to.startswith("/admin/login/"):
         return True
-    if console:
-        to = answer.headers.get("Location", "")
-        return answer.status_code == 302 and (to.startswith("/admin/login/") or to == "/admin/")
-    return answer.status_code == 404
+    return to == "/admin/" if console else answer.status_code == 404
 
 
 @pytest.mark.parametrize(("method", "path"), THE_API)
