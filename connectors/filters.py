@@ -41,19 +41,24 @@ class YesOrNo(filters.BooleanFilter):
         super().__init__(*args, widget=forms.TextInput, **kwargs)
 
 
+def moment_of(text: str) -> datetime:
+    """A date and time with its offset (RFC 3339), in UTC. Raises ValueError, in words."""
+    try:
+        moment = parse_datetime(text) if _MOMENT.fullmatch(text) else None
+        if moment is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("This must be a date and time such as 2025-01-15T10:30:00Z.")
+
+
 class _MomentField(IsoDateTimeField):
     def clean(self, value: Any) -> datetime | None:
         """The moment, or None where none is asked."""
-        if value is None:
-            return None
         try:
-            moment = parse_datetime(value) if _MOMENT.fullmatch(value) else None
-            moment = moment and moment.astimezone(UTC)
-        except (ValueError, OverflowError):
-            moment = None
-        if moment is None:
-            raise ValidationError("This must be a date and time such as 2025-01-15T10:30:00Z.")
-        return moment
+            return None if value is None else moment_of(value)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
 
 
 class Moment(filters.IsoDateTimeFilter):

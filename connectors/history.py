@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
+from django.core.exceptions import ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import Model, Q, QuerySet, signals  # noqa: TID251 (how django-simple-history works)
@@ -243,7 +244,7 @@ def read(text: str) -> Position:
     moment, _, rest = text.partition("_")
     kind, _, number = rest.partition("_")
     at = datetime.fromisoformat(moment)
-    if at.tzinfo is None or kind not in kinds() or not (number.isascii() and number.isdigit()):
+    if at.utcoffset() != timedelta(0) or kind not in kinds() or not (number.isascii() and number.isdigit()):
         raise ValueError("This is no place in the history.")
     return at, kind, min(int(number[:18]), 2**62)
 
@@ -255,7 +256,7 @@ def _of(model: type[Any], *, object_id: str = "", **filters: Any) -> QuerySet[An
     key = model.instance_type._meta.pk
     try:
         return rows.filter(**{key.attname: key.to_python(object_id)})
-    except (ValueError, TypeError):
+    except ValidationError:
         return rows.none()
 
 

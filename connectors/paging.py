@@ -43,7 +43,7 @@ class Pages(BasePagination):
         """The rows of the page asked for. Raises InvalidQuery and NotFound."""
         order: tuple[str, ...] = getattr(view, "order", ("pk",))
         salt = f"{__name__}:{queryset.model._meta.label_lower}:{','.join(order)}"
-        limit, cursor = self._limit(request), self._cursor(request, salt)
+        limit, cursor = limit_of(request), self._cursor(request, salt)
         way, values = cursor or (FORWARD, None)
         directed = order if way == FORWARD else tuple(map(_reversed, order))
         if values is not None:
@@ -98,12 +98,6 @@ class Pages(BasePagination):
             },
         ]
 
-    def _limit(self, request: Request) -> int:
-        text = request.query_params.get(LIMIT, str(self.default_limit))
-        if text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= self.max_limit:
-            return int(text)
-        raise InvalidQuery({LIMIT: [f"This must be a number from 1 to {self.max_limit}."]})
-
     def _cursor(self, request: Request, salt: str) -> tuple[str, list[Any]] | None:
         text = request.query_params.get(CURSOR)
         if text is None:
@@ -124,6 +118,14 @@ class Pages(BasePagination):
         values = [field.value_to_string(rows[0]) for field in fields]
         cursor = signing.dumps([way, *values], salt=self._salt, compress=True)
         return replace_query_param(self._url, CURSOR, cursor)
+
+
+def limit_of(request: Request) -> int:
+    """How many rows a page is to have. Raises InvalidQuery."""
+    text = request.query_params.get(LIMIT, str(Pages.default_limit))
+    if text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= Pages.max_limit:
+        return int(text)
+    raise InvalidQuery({LIMIT: [f"This must be a number from 1 to {Pages.max_limit}."]})
 
 
 def _field(row: Model, name: str) -> Any:

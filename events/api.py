@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from connectors.editing import EditApi
-from connectors.filters import Moment, YesOrNo
+from connectors.filters import Id, Moment, YesOrNo
 from connectors.message import JSONDict, Severity, Status
 from connectors.rest import Api, StrictModelSerializer, StrictSerializer, Word
 from events import access, catalog, external
@@ -104,7 +104,7 @@ class EventFilters(filters.FilterSet):
     until = Moment(field_name="first_seen", lookup_expr="lt")
     acknowledged = YesOrNo(field_name="acknowledged_at", lookup_expr="isnull", exclude=True)
     silenced = YesOrNo(field_name="held")
-    silence = filters.NumberFilter(field_name="silence_id")
+    silence = Id(field_name="silence_id")
 
 
 class EventViewSet(Handling, mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):

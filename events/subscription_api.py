@@ -23,7 +23,8 @@ from connectors.editing import EditApi
 from connectors.filters import Id, YesOrNo
 from connectors.message import JSONDict
 from connectors.models import Connector
-from connectors.rest import Conflict, StrictModelSerializer, StrictSerializer, Word
+from connectors.problems import InvalidQuery
+from connectors.rest import Conflict, StrictModelSerializer, Word
 from connectors.versions import version_of
 from events import importing, schedule, seed_format
 from events.backtest import DAYS, MOST_DAYS, Backtest, backtest
@@ -164,7 +165,7 @@ class BacktestSerializer(serializers.Serializer[Any]):
         ]
 
 
-class DaysSerializer(StrictSerializer):
+class DaysSerializer(serializers.Serializer[Any]):
     """How far a backtest looks back."""
 
     days = serializers.IntegerField(min_value=1, max_value=MOST_DAYS, default=DAYS)
@@ -209,7 +210,9 @@ class SubscriptionViewSet(EditApi):
         if not request.user.has_perm("events.view_event"):
             raise PermissionDenied("A backtest needs the permission events.view_event.")
         asked = DaysSerializer(data=request.query_params.dict())
-        asked.is_valid(raise_exception=True)
+        unknown = sorted(set(request.query_params) - set(asked.fields))
+        if unknown or not asked.is_valid():
+            raise InvalidQuery({name: ["There is no such parameter."] for name in unknown} or asked.errors)
         try:
             found = backtest(subscription, asked.validated_data["days"])
         except ValueError as error:  # what is stored is no longer known

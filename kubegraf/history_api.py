@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, viewsets
 from rest_framework.exceptions import PermissionDenied
@@ -15,7 +14,8 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from connectors import history
-from connectors.paging import Pages
+from connectors.filters import moment_of
+from connectors.paging import limit_of
 from connectors.problems import InvalidQuery
 from connectors.rest import Word
 
@@ -77,7 +77,7 @@ class HistoryViewSet(viewsets.ViewSet):
         if not visible:
             raise PermissionDenied("Reading the history takes a right to view it.")
         wanted, filters = _filters(request, visible)
-        limit = _limit(request)
+        limit = limit_of(request)
         found = history.lines(wanted, before=_cursor(request), limit=limit + 1, **filters)
         page, more = found[:limit], found[limit:]
         following = None
@@ -121,6 +121,8 @@ def _filters(request: Request, visible: list[str]) -> tuple[list[str], dict[str,
     if unknown := sorted(set(asked) - known):
         words = f"There is no such filter. There are: {', '.join(sorted(known))}."
         raise InvalidQuery({name: [words] for name in unknown})
+    if nul := [name for name in sorted(asked) if "\0" in asked[name]]:
+        raise InvalidQuery({name: ["No database takes a NUL."] for name in nul})
     kind = asked.get("kind", "")
     if kind and kind not in visible:
         raise InvalidQuery({"kind": [f"There are: {', '.join(visible)}."]})
@@ -144,21 +146,9 @@ def _filters(request: Request, visible: list[str]) -> tuple[list[str], dict[str,
 
 def _moment(name: str, text: str) -> datetime:
     try:
-        moment = parse_datetime(text)
-    except ValueError:
-        moment = None
-    if moment is None:
-        raise InvalidQuery({name: ["This is no time, such as 2025-01-15T10:30:00Z."]})
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _limit(request: Request) -> int:
-    text = request.query_params.get("limit", "")
-    if not text:
-        return Pages.default_limit
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= Pages.max_limit):
-        raise InvalidQuery({"limit": [f"This must be 1 to {Pages.max_limit}."]})
-    return int(text)
+        return moment_of(text)
+    except ValueError as error:
+        raise InvalidQuery({name: [str(error)]}) from None
 
 
 def _cursor(request: Request) -> history.Position | None:

@@ -14,6 +14,7 @@ from rest_framework.viewsets import ViewSet
 from connectors.api import HealthSerializer
 from connectors.health import State
 from connectors.message import Severity
+from connectors.problems import InvalidQuery
 from connectors.rest import Word
 from events.models import WatchState
 from kubegraf.attention import concerns, first_steps
@@ -170,8 +171,8 @@ class OverviewViewSet(ViewSet):
         """Up to 50 connectors and clusters, those in trouble first; their own lists have all."""
         unknown = sorted(set(request.query_params) - {"period"})
         if unknown:
-            raise serializers.ValidationError({name: ["There is no such parameter."] for name in unknown})
+            raise InvalidQuery({name: ["There is no such parameter."] for name in unknown})
         asked = request.query_params.get("period", Period.DAY.value)
         if asked not in list(Period):
-            raise serializers.ValidationError({"period": [f"It can be {' or '.join(Period)}."]})
+            raise InvalidQuery({"period": [f"It can be {' or '.join(Period)}."]})
         return Response(OverviewSerializer(overview(request.user, Period(asked))).data)

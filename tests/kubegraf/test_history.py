@@ -102,7 +102,8 @@ ENGINE = {
         "paused_at", "paused_reason", "last_success_at", "last_failure_at", "last_failure",
         "created_at", "updated_at",
     },
-    "subscription": {"created_at", "updated_at"},
+    "subscription": {"begun_at", "created_at", "updated_at"},
+    "silence": {"created_by", "created_at", "ended_at", "ended_by"},
     "cluster": {
         "state", "state_message", "problems", "connected_since", "last_change_at", "heartbeat_at",
         "lag_seconds", "objects_known", "stream_restarts", "nodes_known", "nodes_not_ready", "health",
