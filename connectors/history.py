@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
@@ -266,7 +266,7 @@ def read(text: str) -> Position:
     moment, _, rest = text.partition("_")
     kind, _, number = rest.partition("_")
     at = datetime.fromisoformat(moment)
-    if at.tzinfo is None or kind not in kinds() or not (number.isascii() and number.isdigit()):
+    if at.utcoffset() != timedelta(0) or kind not in kinds() or not (number.isascii() and number.isdigit()):
         raise ValueError("This is no place in the history.")
     return at, kind, min(int(number[:18]), 2**62)
 

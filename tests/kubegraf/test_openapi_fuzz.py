@@ -49,9 +49,7 @@ RULES = [
     {"include-path": "/api/v1/history/", "checks": REFUSED},  # an object takes its kind
 ]
 
-schema = schemathesis.openapi.from_dict(
-    DESCRIBED, config=SchemathesisConfig.from_dict({"operations": RULES})
-)
+schema = schemathesis.openapi.from_dict(DESCRIBED, config=SchemathesisConfig.from_dict({"operations": RULES}))
 schema.app = application
 
 
