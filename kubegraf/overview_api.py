@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.helpers import forced_singular_serializer
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.permissions import IsAuthenticated
@@ -155,6 +156,10 @@ class OverviewSerializer(serializers.Serializer[Overview]):
     def get_first_steps(self, found: Overview) -> list[dict[str, Any]]:
         """The steps."""
         return list(FirstStepSerializer(first_steps(found), many=True).data)
+
+
+_ONE = forced_singular_serializer(OverviewSerializer)  # type: ignore[no-untyped-call]
+"""There is one, for all that the action which gives it is called `list`."""
 
 
 _ONE = forced_singular_serializer(OverviewSerializer)  # type: ignore[no-untyped-call]  # it has no types
