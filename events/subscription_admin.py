@@ -145,7 +145,7 @@ class SubscriptionAdmin(_WithScript, ConsolePage[Subscription]):
         days = request.POST.get("days", "")
         context: dict[str, Any] = {"form": form}
         if form.is_valid():
-            within = days.isascii() and days.isdigit() and 1 <= int(days) <= MOST_DAYS
+            within = days.isascii() and days.isdigit() and len(days) < 4 and 1 <= int(days) <= MOST_DAYS
             context["found"] = found = backtest(form.draft(), int(days) if within else DAYS)
             context["by_day"] = sorted(found.replay.by_day.items())
             context["most"] = max((sum(counts) for counts in found.replay.by_day.values()), default=0) or 1

@@ -19,7 +19,7 @@ from connectors.engine.record import Recorder
 from connectors.models import Attempt, Connector, Delivery
 from connectors.outbox import Order, enqueue, redeliver
 from connectors.transport.drive import Result
-from tests.calling import Caller
+from tests.calling import Caller, mistakes
 from tests.making import make_connector, make_message, make_resolve, statuses
 
 pytestmark = pytest.mark.django_db
@@ -284,5 +284,5 @@ def test_the_api_refuses_a_note_that_is_too_long() -> None:
 
     answer = Caller("change_delivery").post(path_of(delivery), {"note": "x" * 501}, status=400)
 
-    assert list(answer) == ["note"]
+    assert list(mistakes(answer)) == ["note"]
     assert Delivery.objects.get().status == "pending"
