@@ -1,4 +1,4 @@
-"""Connectors, providers and deliveries over the API. Who may do what: tests/kubegraf/test_authorization.py."""
+"""Connectors, providers and deliveries over the API. Who may do what: tests/kubegraf/rights.py."""
 
 from __future__ import annotations
 
