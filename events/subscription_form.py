@@ -145,6 +145,7 @@ class DraftForm(SubscriptionForm):
     def __init__(self, data: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
         super().__init__(data, *args, **kwargs)
         self.fields["connector"].required = False
+        del self.fields["version"]  # nothing is overwritten
 
     def draft(self) -> Subscription:
         """What is typed, not saved."""

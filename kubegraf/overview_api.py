@@ -162,10 +162,6 @@ _ONE = forced_singular_serializer(OverviewSerializer)  # type: ignore[no-untyped
 """There is one, for all that the action which gives it is called `list`."""
 
 
-_ONE = forced_singular_serializer(OverviewSerializer)  # type: ignore[no-untyped-call]  # it has no types
-"""There is one, for all that the action which gives it is called `list`."""
-
-
 class OverviewViewSet(ViewSet):
     """How everything is. For whoever is signed in: each section takes the right to see what it tells of."""
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from connectors.models import Delivery
 from events.models import Event, Silence
 from events.record import Batch, write
-from tests.calling import Caller, mistakes
+from tests.calling import API, Caller, mistakes
 from tests.making import make_connector, make_event, make_silence, make_subscription
 
 pytestmark = pytest.mark.django_db
@@ -146,10 +146,24 @@ def test_a_silence_is_made_changed_and_ended(operator: Caller) -> None:
 
 def test_what_a_silence_in_force_covers_cannot_be_changed(operator: Caller) -> None:
     silence = make_silence(namespaces=["shop"])
-    refused = operator.patch(f"silences/{silence.pk}/", {"namespaces": ["*"]}, 400)
-    assert list(mistakes(refused)) == ["namespaces"]
+    answer = operator.patch(f"silences/{silence.pk}/", {"namespaces": ["*"]}, 400)
+    assert list(mistakes(answer)) == ["namespaces"]
     coming = make_silence(namespaces=["shop"], starts_at=timezone.now() + timedelta(minutes=5))
     assert operator.patch(f"silences/{coming.pk}/", {"namespaces": ["*"]})["namespaces"] == ["*"]
+
+
+def test_nobody_overwrites_a_silence_that_they_have_not_seen(operator: Caller) -> None:
+    silence = make_silence(namespaces=["shop"])
+    seen = operator.call("GET", f"silences/{silence.pk}/").headers["ETag"]
+    operator.patch(f"silences/{silence.pk}/", {"reason": "It takes longer"})
+    late = operator.client.patch(
+        f"{API}silences/{silence.pk}/",
+        {"reason": "It is done"},
+        content_type="application/json",
+        headers={"Authorization": f"Token {operator.token}", "If-Match": seen},
+    )
+    silence.refresh_from_db()
+    assert (late.status_code, silence.reason) == (412, "It takes longer")
 
 
 @pytest.mark.parametrize(
