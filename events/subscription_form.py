@@ -148,5 +148,5 @@ class DraftForm(SubscriptionForm):
 
     def draft(self) -> Subscription:
         """What is typed, not saved."""
-        names = [name for name in self.cleaned_data if name in self._meta.fields]
+        names = [name for name in self.cleaned_data if name in SubscriptionForm.Meta.fields]
         return Subscription(**{name: self.cleaned_data[name] for name in names})
