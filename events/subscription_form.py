@@ -149,5 +149,5 @@ class DraftForm(SubscriptionForm):
 
     def draft(self) -> Subscription:
         """What is typed, not saved."""
-        names = {*SubscriptionForm.Meta.fields} & self.cleaned_data.keys()
+        names = [name for name in self.cleaned_data if name in SubscriptionForm.Meta.fields]
         return Subscription(**{name: self.cleaned_data[name] for name in names})

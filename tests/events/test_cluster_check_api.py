@@ -52,8 +52,8 @@ def test_an_unreachable_cluster_is_an_answer_and_no_error() -> None:
 def test_a_draft_that_makes_no_sense_is_refused(server: FakeKubernetes) -> None:
     caller = Caller("add_cluster")
     assert list(mistakes(caller.post("clusters/check/", {"access": "kubeconfig"}, 400))) == ["kubeconfig"]
-    refused = caller.post("clusters/check/", {"access": "in_cluster", "name": "x"}, 400)
-    assert list(mistakes(refused)) == ["name"]
+    named = {"access": "in_cluster", "name": "x"}
+    assert list(mistakes(caller.post("clusters/check/", named, 400))) == ["name"]
     assert server.asked() == []
 
 
