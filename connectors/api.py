@@ -99,6 +99,13 @@ class ConnectorSerializer(StrictModelSerializer):
             "paused_at", "paused_reason", "last_success_at", "last_failure_at", "last_failure",
         )  # fmt: skip
 
+    fleeting = frozenset(
+        {
+            "state", "state_words", "health", "warnings", "breaker", "breaker_until", "paused_at",
+            "paused_reason", "last_success_at", "last_failure_at", "last_failure",
+        }
+    )  # fmt: skip
+
     @extend_schema_field(serializers.ChoiceField(choices=[state.value for state in State]))
     def get_state(self, connector: Connector) -> str:
         """The state in one word."""
@@ -121,10 +128,6 @@ class ConnectorSerializer(StrictModelSerializer):
             return registry.provider(connector.provider).warnings(setup.config_of(connector))
         except (SendError, LookupError):
             return []
-
-    def _unwanted(self, name: object, value: object) -> str | None:
-        """`health` may come back whatever it says: it is not the same from one moment to the next."""
-        return None if name == "health" else super()._unwanted(name, value)
 
     def validate_type(self, slug: str) -> str:
         """A connector's type is settled when it is made: its record would be another service's otherwise."""

@@ -16,7 +16,7 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from connectors import cancellation, export, outbox, registry
+from connectors import cancellation, dead_letters, export, outbox, query, registry
 from connectors.errors import Reason
 from connectors.filters import Id, Moment
 from connectors.models import UNSETTLED, Attempt, Delivery, DeliveryStatus
@@ -63,6 +63,32 @@ class DeliveryDetailSerializer(DeliverySerializer):
     class Meta(DeliverySerializer.Meta):
         fields = (*DeliverySerializer.Meta.fields, "message", "attempts")
         read_only_fields = fields
+
+
+class DeadLettersSerializer(serializers.Serializer[dead_letters.Group]):
+    """The dead letters of one connector that failed for one reason."""
+
+    connector = serializers.IntegerField(
+        source="connector_id", allow_null=True, help_text="Null where it has been deleted since."
+    )
+    connector_name = serializers.CharField()
+    reason = serializers.CharField(help_text=f"One of {', '.join(Reason)}; empty where none is on record.")
+    words = serializers.CharField(source="reason_label", help_text="The same for people.")
+    meaning = serializers.CharField(source="remedy.meaning", default="")
+    remedy = serializers.CharField(source="remedy.advice", default="", help_text="What to do about it.")
+    amount = serializers.IntegerField()
+    oldest = serializers.DateTimeField(help_text="When the oldest of them was written.")
+    latest = serializers.DateTimeField()
+
+
+class DeadLetterSummarySerializer(serializers.Serializer[dead_letters.Summary]):
+    """What has failed for good, summed up: the largest group first."""
+
+    amount = serializers.IntegerField()
+    more = serializers.BooleanField(
+        help_text=f"There are older ones: the latest {dead_letters.COUNTED} are summed up."
+    )
+    groups = DeadLettersSerializer(many=True)
 
 
 class CancelSerializer(StrictSerializer):
@@ -145,6 +171,15 @@ class DeliveryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
             raise Conflict(f"It is still on its way ({delivery.status}).")
         delivery.refresh_from_db()
         return Response(self.get_serializer(delivery).data)
+
+    @extend_schema(
+        operation_id="deliveries_dead_letters", responses=DeadLetterSummarySerializer, filters=False
+    )
+    @action(detail=False, url_path="dead-letters", pagination_class=None)
+    def dead_letters(self, request: Request) -> Response:
+        """What has failed for good, by connector and reason. The list with `status=failed` has each one."""
+        query.check(request.GET, ())
+        return Response(DeadLetterSummarySerializer(dead_letters.summary()).data)
 
     @extend_schema(
         responses={(200, "text/csv"): OpenApiTypes.STR},

@@ -12,7 +12,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Model, QuerySet
 from django.utils.http import parse_etags
-from rest_framework import status, viewsets
+from rest_framework import mixins, status
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -35,8 +35,10 @@ class Stale(APIException):
         self.headers = {"ETag": etag}
 
 
-class EditApi(viewsets.ModelViewSet[Any], Api):
-    """A collection of rows that people make, change and delete."""
+class KeepApi(
+    mixins.CreateModelMixin, mixins.RetrieveModelMixin, mixins.UpdateModelMixin, mixins.ListModelMixin, Api
+):
+    """A collection of rows that people make and change, and that stay."""
 
     versioned = True
 
@@ -85,14 +87,6 @@ class EditApi(viewsets.ModelViewSet[Any], Api):
         row._prefetched_objects_cache = {}  # as REST framework's own update does
         return Response(serializer.data, headers={"ETag": etag})
 
-    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Deletes one. 412 where If-Match names another version than it has by now."""
-        with transaction.atomic():
-            row = self.get_object()
-            self._demand_seen(request, row)
-            self.perform_destroy(row)
-        return Response(status=status.HTTP_204_NO_CONTENT)
-
     def _demand_seen(self, request: Request, row: Model) -> None:
         wanted = request.headers.get("If-Match")
         etag = self._etag(row)
@@ -105,6 +99,18 @@ class EditApi(viewsets.ModelViewSet[Any], Api):
     def _etag_now(self, pk: object) -> str:
         """The ETag of what is stored: a value in hand may be of another type than what comes back."""
         return self._etag(super().get_queryset().get(pk=pk))
+
+
+class EditApi(mixins.DestroyModelMixin, KeepApi):
+    """A collection of rows that people make, change and delete."""
+
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Deletes one. 412 where If-Match names another version than it has by now."""
+        with transaction.atomic():
+            row = self.get_object()
+            self._demand_seen(request, row)
+            self.perform_destroy(row)
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 _CROSSED = "This collides with what somebody else wrote in the same moment. Read it again and try once more."

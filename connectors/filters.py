@@ -21,14 +21,33 @@ LARGEST_ID = 2**63 - 1
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
+def yes_or_no(value: Any) -> bool | None:
+    """True, false, or None where nothing is asked. Raises ValidationError."""
+    if value is None:
+        return None
+    if value not in ("true", "false"):
+        raise ValidationError("This must be true or false.")
+    return bool(value == "true")
+
+
+def moment(value: Any) -> datetime | None:
+    """The moment, or None where none is asked. Raises ValidationError."""
+    if value is None:
+        return None
+    try:
+        found = parse_datetime(value) if _MOMENT.fullmatch(value) else None
+        found = found and found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        found = None
+    if found is None:
+        raise ValidationError("This must be a date and time such as 2025-01-15T10:30:00Z.")
+    return found
+
+
 class _YesOrNoField(forms.NullBooleanField):
     def clean(self, value: Any) -> bool | None:
         """True, false, or None where nothing is asked."""
-        if value is None:
-            return None
-        if value not in ("true", "false"):
-            raise ValidationError("This must be true or false.")
-        return bool(value == "true")
+        return yes_or_no(value)
 
 
 class YesOrNo(filters.BooleanFilter):
@@ -44,16 +63,7 @@ class YesOrNo(filters.BooleanFilter):
 class _MomentField(IsoDateTimeField):
     def clean(self, value: Any) -> datetime | None:
         """The moment, or None where none is asked."""
-        if value is None:
-            return None
-        try:
-            moment = parse_datetime(value) if _MOMENT.fullmatch(value) else None
-            moment = moment and moment.astimezone(UTC)
-        except (ValueError, OverflowError):
-            moment = None
-        if moment is None:
-            raise ValidationError("This must be a date and time such as 2025-01-15T10:30:00Z.")
-        return moment
+        return moment(value)
 
 
 class Moment(filters.IsoDateTimeFilter):

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
+from django.core.exceptions import ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import Model, Q, QuerySet, signals  # noqa: TID251 (how django-simple-history works)
@@ -205,26 +206,48 @@ def kinds() -> dict[str, type[Any]]:
 
 
 def lines(
-    wanted: Collection[str], *, before: Position | None = None, limit: int, **filters: Any
+    wanted: Collection[str],
+    *,
+    before: Position | None = None,
+    after: Position | None = None,
+    limit: int,
+    **filters: Any,
 ) -> list[tuple[str, Any]]:
     """The newest lines of these kinds, with the kind of each; `before` goes on where a page has ended.
 
-    Each kind costs one query for at most `limit` rows, by its index, however long the history is.
+    With `after`, those that come next after that place, the oldest of them first. Each kind costs one query
+    for at most `limit` rows, by its index, however long the history is.
     """
     found: list[tuple[str, Any]] = []
+    sign = "" if after else "-"
     for kind, model in kinds().items():
         if kind in wanted:
-            rows = _of(model, **filters).order_by("-history_date", "-history_id")
-            if before is not None:
-                moment, other, number = before
-                last = number if kind == other else 0
-                at_once = Q(history_date=moment) if kind <= other else Q(pk__in=())
-                if last:
-                    at_once &= Q(history_id__lt=last)
-                rows = rows.filter(Q(history_date__lt=moment) | at_once)
+            rows = _of(model, **filters)
+            for place, step in ((before, "lt"), (after, "gt")):
+                if place is not None:
+                    rows = rows.filter(_beyond(kind, place, step))
+            rows = rows.order_by(f"{sign}history_date", f"{sign}history_id")
             found += [(kind, row) for row in rows[:limit]]
-    found.sort(key=lambda entry: position(*entry), reverse=True)
+    found.sort(key=lambda entry: position(*entry), reverse=after is None)
     return found[:limit]
+
+
+def _beyond(kind: str, place: Position, step: str) -> Q:
+    """What of a kind comes before (`lt`) or after (`gt`) a place."""
+    moment, other, number = place
+    at_once = Q(pk__in=())
+    if kind == other:
+        at_once = Q(history_date=moment, **{f"history_id__{step}": number})
+    elif (kind < other) is (step == "lt"):
+        at_once = Q(history_date=moment)
+    return Q(**{f"history_date__{step}": moment}) | at_once
+
+
+def last_line(row: Model, since: datetime) -> Any:
+    """The newest line about a row from that time on; None where there is none."""
+    of_row = {row._meta.pk.attname: row.pk}
+    newest = kinds()[str(row._meta.model_name)]._default_manager.filter(**of_row, history_date__gte=since)
+    return newest.order_by("-history_date", "-history_id").first()
 
 
 def position(kind: str, line: Any) -> Position:
@@ -243,7 +266,7 @@ def read(text: str) -> Position:
     moment, _, rest = text.partition("_")
     kind, _, number = rest.partition("_")
     at = datetime.fromisoformat(moment)
-    if at.tzinfo is None or kind not in kinds() or not (number.isascii() and number.isdigit()):
+    if at.utcoffset() != timedelta(0) or kind not in kinds() or not (number.isascii() and number.isdigit()):
         raise ValueError("This is no place in the history.")
     return at, kind, min(int(number[:18]), 2**62)
 
@@ -255,7 +278,7 @@ def _of(model: type[Any], *, object_id: str = "", **filters: Any) -> QuerySet[An
     key = model.instance_type._meta.pk
     try:
         return rows.filter(**{key.attname: key.to_python(object_id)})
-    except (ValueError, TypeError):
+    except ValidationError:
         return rows.none()
 
 

@@ -20,9 +20,9 @@ def deliveries(
     """The list of deliveries that were written since then, and have come to this; of a connector, or all."""
     query = {} if connector_id is None else {"connector__id__exact": str(connector_id)}
     if since is not None:
-        query["created_at__gte"] = since.isoformat(timespec="seconds")
+        query["since"] = since.isoformat(timespec="seconds")
     if until is not None:
-        query["created_at__lt"] = until.isoformat(timespec="seconds")
+        query["until"] = until.isoformat(timespec="seconds")
     if status:
         query["status__exact"] = status
     return _list("delivery", query)
@@ -36,7 +36,7 @@ def waiting(connector_id: int | None = None) -> str:
 
 def dead_letters(since: datetime) -> str:
     """The list of those that were written since then and have failed for good."""
-    return _list("deadletter", {"created_at__gte": since.isoformat(timespec="seconds")})
+    return _list("deadletter", {"since": since.isoformat(timespec="seconds")})
 
 
 def connector(pk: int) -> str:

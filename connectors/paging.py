@@ -5,7 +5,7 @@ Nothing is counted, and what is added or deleted meanwhile neither repeats a row
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -20,18 +20,21 @@ from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from connectors.message import JSONDict
-from connectors.problems import InvalidQuery
 
 LIMIT = "limit"
 CURSOR = "cursor"
 FORWARD, BACK = "after", "before"
+
+Place = list[Any]
+"""Where a row stands in its list, as JSON has it."""
+Look = Callable[[str, Place | None, int], list[Any]]
 
 
 class Pages(BasePagination):
     """`?limit=`, and a cursor that nobody need understand: it comes with the links to the pages beside.
 
     A view's `order` names the columns that its rows are ordered by, a minus in front for descending. They
-    are never null, and together unique.
+    are never null, and together unique. What is no single table is paged by `page`.
     """
 
     default_limit = 50
@@ -42,19 +45,37 @@ class Pages(BasePagination):
     ) -> list[Any]:
         """The rows of the page asked for. Raises InvalidQuery and NotFound."""
         order: tuple[str, ...] = getattr(view, "order", ("pk",))
-        salt = f"{__name__}:{queryset.model._meta.label_lower}:{','.join(order)}"
+
+        def look(way: str, place: Place | None, amount: int) -> list[Any]:
+            directed = order if way == FORWARD else tuple(map(_reversed, order))
+            beyond = queryset if place is None else queryset.filter(_beyond(directed, place))
+            return list(beyond.order_by(*directed)[:amount])
+
+        def place_of(row: Model) -> Place:
+            return [_field(row, name).value_to_string(row) for name in order]
+
+        return self.page(request, f"{queryset.model._meta.label_lower}:{','.join(order)}", look, place_of)
+
+    def page(self, request: Request, what: str, look: Look, place_of: Callable[[Any], Place]) -> list[Any]:
+        """The rows of the page asked for. Raises InvalidQuery and NotFound.
+
+        `what` tells one list from another, whose cursors are none of this one. `look` finds so many rows
+        beyond a place, FORWARD or BACK, the nearest first; `place_of` says where a row stands.
+        """
+        salt = f"{__name__}:{what}"
         limit, cursor = self._limit(request), self._cursor(request, salt)
-        way, values = cursor or (FORWARD, None)
-        directed = order if way == FORWARD else tuple(map(_reversed, order))
-        if values is not None:
-            queryset = queryset.filter(_beyond(directed, values))
-        rows = list(queryset.order_by(*directed)[: limit + 1])
+        way, place = cursor or (FORWARD, None)
+        rows = look(way, place, limit + 1)
         more, rows = len(rows) > limit, rows[:limit]
         if way == BACK:
             rows.reverse()
-        self._url, self._salt, self._order = request.build_absolute_uri(), salt, order
-        self._next = self._link(FORWARD, rows[-1:]) if more or way == BACK else None
-        self._previous = self._link(BACK, rows[:1]) if (more if way == BACK else cursor) else None
+
+        def link(way: str, row: Any) -> str:
+            sealed = signing.dumps([way, *place_of(row)], salt=salt, compress=True)
+            return replace_query_param(request.build_absolute_uri(), CURSOR, sealed)
+
+        self._next = link(FORWARD, rows[-1]) if rows and (more or way == BACK) else None
+        self._previous = link(BACK, rows[0]) if rows and (more if way == BACK else cursor) else None
         return rows
 
     def get_paginated_response(self, data: Any) -> Response:
@@ -94,15 +115,9 @@ class Pages(BasePagination):
                 "in": "query",
                 "required": False,
                 "description": "Where the page begins: taken from `next` or `previous`, not made up.",
-                "schema": {"type": "string"},
+                "schema": {"type": "string", "minLength": 1},
             },
         ]
-
-    def _limit(self, request: Request) -> int:
-        text = request.query_params.get(LIMIT, str(self.default_limit))
-        if text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= self.max_limit:
-            return int(text)
-        raise InvalidQuery({LIMIT: [f"This must be a number from 1 to {self.max_limit}."]})
 
     def _cursor(self, request: Request, salt: str) -> tuple[str, list[Any]] | None:
         text = request.query_params.get(CURSOR)
@@ -115,15 +130,6 @@ class Pages(BasePagination):
                 "There is no such page of this list. Leave the cursor out to begin at the first."
             ) from None
         return way, values
-
-    def _link(self, way: str, rows: Sequence[Model]) -> str | None:
-        """The address of the page beside one that ends, or begins, with that row."""
-        if not rows:
-            return None
-        fields = [_field(rows[0], name) for name in self._order]
-        values = [field.value_to_string(rows[0]) for field in fields]
-        cursor = signing.dumps([way, *values], salt=self._salt, compress=True)
-        return replace_query_param(self._url, CURSOR, cursor)
 
 
 def _field(row: Model, name: str) -> Any:

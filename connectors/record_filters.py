@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -53,7 +53,7 @@ class WhenFilter(admin.ListFilter):
         if self.since:
             queryset = queryset.filter(**{f"{self.field}__gte": beginning(self.since)})
         if self.until:
-            queryset = queryset.filter(**{f"{self.field}__lt": _moment(self.until)})
+            queryset = queryset.filter(**{f"{self.field}__lt": moment_of(self.until)})
         return queryset
 
     def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
@@ -155,7 +155,7 @@ class DigestFilter(Asked):
 def beginning(since: str) -> datetime:
     """What `since` says, as a moment. Raises IncorrectLookupParameters for what is no time."""
     recent = RECENT.get(since)
-    return timezone.now() - recent[1] if recent else _moment(since)
+    return timezone.now() - recent[1] if recent else moment_of(since)
 
 
 def link(address: str, **params: object) -> str:
@@ -164,12 +164,14 @@ def link(address: str, **params: object) -> str:
     return f"{address}?{urlencode(given)}" if given else address
 
 
-def _moment(words: str) -> datetime:
+def moment_of(words: str) -> datetime:
+    """What somebody typed as a time, in UTC unless it says otherwise. Raises IncorrectLookupParameters."""
     try:
         moment = parse_datetime(words)
-        if moment is not None:
+        # Beyond these years there is no record, and hardly room to count in.
+        if moment is not None and 1970 <= moment.year < MAXYEAR:
             return moment.astimezone(UTC) if timezone.is_aware(moment) else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
+    except ValueError:
         pass
     raise IncorrectLookupParameters(f"{words!r} is no time.")
 

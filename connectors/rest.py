@@ -19,7 +19,7 @@ from rest_framework.permissions import BasePermission, DjangoModelPermissions
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from connectors import wellformed
+from connectors import query, wellformed
 from connectors.json_types import type_problem
 from connectors.paging import CURSOR, LIMIT, Pages
 from connectors.problems import InvalidQuery
@@ -103,20 +103,7 @@ class Filters(DjangoFilterBackend):
         filterset_class = self.get_filterset_class(view, queryset)
         if filterset_class is not None and getattr(view, "detail", None) is False:
             known = {*filterset_class.base_filters, LIMIT, CURSOR}
-            unknown = sorted(set(request.GET) - known)
-            if unknown:
-                there_are = ", ".join(sorted(known))
-                raise InvalidQuery(
-                    {name: [f"There is no such filter. There are: {there_are}."] for name in unknown}
-                )
-            asked = {name: request.GET.getlist(name) for name in request.GET}
-            once = set(asked) - several(filterset_class)
-            wrong = {name: ["This may be asked once."] for name in sorted(once) if len(asked[name]) > 1}
-            # Else it would be no filter at all: everything, where a script's variable is not set.
-            empty = sorted(name for name in filterset_class.base_filters if "" in asked.get(name, ()))
-            wrong |= {name: ["This is empty. Leave it out to ask for all."] for name in empty}
-            if wrong:
-                raise InvalidQuery(wrong)
+            query.check(request.GET, known, several(filterset_class))
         try:
             return super().filter_queryset(request, queryset, view)
         except serializers.ValidationError as error:
@@ -135,8 +122,11 @@ def several(filterset_class: type[FilterSet]) -> set[str]:
 class StrictSerializer(serializers.Serializer[Any]):
     """Refuses what it would not use, rather than dropping it in silence.
 
-    A read-only field may come back as it was read, so that what GET gives can be edited and sent in.
+    A read-only field may come back as it was read, so that what GET gives can be edited and sent in. Those
+    that are `fleeting` may come back whatever they say: they are other ones from one moment to the next.
     """
+
+    fleeting: ClassVar[Collection[str]] = ()
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         """The validated data. Raises ValidationError, by field."""
@@ -157,7 +147,7 @@ class StrictSerializer(serializers.Serializer[Any]):
         if field is None:
             known = ", ".join(known for known, field in self.fields.items() if not field.read_only)
             return f"There is no such field. There are: {known}."
-        if field.read_only and self._shown.get(name) != value:
+        if field.read_only and name not in self.fleeting and self._shown.get(name) != value:
             return "This field cannot be written."
         return None
 

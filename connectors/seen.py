@@ -10,14 +10,13 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from django import forms
-from django.contrib.admin.models import LogEntry
-from django.contrib.contenttypes.models import ContentType
 from django.core import signing
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Model
 from django.utils import timezone
 
+from connectors import history
 from connectors.versions import version_of
 
 M = TypeVar("M", bound=Model)
@@ -65,22 +64,10 @@ class SeenForm(forms.ModelForm[M]):
 
 def _words(instance: Model, row: Model | None, shown_at: int) -> str:
     what = "changed" if row is not None else "deleted"
-    entry = (
-        LogEntry.objects.filter(
-            content_type=ContentType.objects.get_for_model(instance),
-            object_id=str(instance.pk),
-            action_time__gte=datetime.fromtimestamp(shown_at, UTC),
-        )
-        .select_related("user")
-        .order_by("-action_time")
-        .first()
-    )
-    if entry is not None:
-        who = f" by {entry.user.get_username()} at {entry.action_time:%H:%M:%S} UTC"
-    elif at := getattr(row, "updated_at", None):
-        who = f" at {at:%H:%M:%S} UTC"
-    else:
-        who = ""
+    line = history.last_line(instance, since=datetime.fromtimestamp(shown_at, UTC))
+    who = f" by {line.who}" if line is not None and line.who else ""
+    if at := line.history_date if line is not None else getattr(row, "updated_at", None):
+        who += f" at {at:%H:%M:%S} UTC"
     return (
         f"This {instance._meta.verbose_name} was {what} meanwhile{who}, after you had opened the page."
         " Nothing has been saved. Reload the page, and make your change to what it is now."

@@ -13,13 +13,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from connectors.editing import EditApi
-from connectors.filters import Moment, YesOrNo
+from connectors.filters import Id, Moment, YesOrNo
 from connectors.message import JSONDict, Severity, Status
 from connectors.rest import Api, StrictModelSerializer, StrictSerializer, Word
 from events import access, catalog, external
 from events.cluster_check_api import ClusterChecks
 from events.handling_api import Handling
-from events.models import SEVERITIES, Cluster, Event, EventStatus
+from events.models import SEVERITIES, Cluster, Event, EventStatus, WatchLease
 
 
 class EventSerializer(serializers.ModelSerializer[Event]):
@@ -104,7 +104,7 @@ class EventFilters(filters.FilterSet):
     until = Moment(field_name="first_seen", lookup_expr="lt")
     acknowledged = YesOrNo(field_name="acknowledged_at", lookup_expr="isnull", exclude=True)
     silenced = YesOrNo(field_name="held")
-    silence = filters.NumberFilter(field_name="silence_id")
+    silence = Id(field_name="silence_id")
 
 
 class EventViewSet(Handling, mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
@@ -150,6 +150,7 @@ class ClusterSerializer(StrictModelSerializer):
         help_text="With access “kubeconfig”. Left out, the stored one stays.",
     )  # fmt: skip
     kubeconfig_set = serializers.SerializerMethodField()
+    watcher = serializers.SerializerMethodField(help_text="Who watches it; empty for nobody.")
     namespaces = serializers.ListField(child=serializers.CharField(max_length=253), required=False)
     problems = serializers.DictField(read_only=True, help_text="What cannot be watched, and why.")
 
@@ -157,17 +158,31 @@ class ClusterSerializer(StrictModelSerializer):
         model = Cluster
         fields = (
             "id", "name", "enabled", "access", "context", "kubeconfig", "kubeconfig_set", "namespaces",
-            "state", "state_message", "problems", "connected_since", "last_change_at", "heartbeat_at",
-            "lag_seconds", "objects_known", "stream_restarts", "nodes_known", "nodes_not_ready", "created_at",
+            "watcher", "state", "state_message", "problems", "connected_since", "last_change_at",
+            "heartbeat_at", "lag_seconds", "objects_known", "stream_restarts", "nodes_known",
+            "nodes_not_ready", "created_at",
         )  # fmt: skip
         read_only_fields = (
             "state", "state_message", "connected_since", "last_change_at", "heartbeat_at", "lag_seconds",
             "objects_known", "stream_restarts", "nodes_known", "nodes_not_ready", "created_at",
         )  # fmt: skip
 
+    fleeting = frozenset(
+        {
+            "watcher", "state", "state_message", "problems", "connected_since", "last_change_at",
+            "heartbeat_at", "lag_seconds", "objects_known", "stream_restarts", "nodes_known",
+            "nodes_not_ready",
+        }
+    )  # fmt: skip
+
     def get_kubeconfig_set(self, cluster: Cluster) -> bool:
         """Whether one is stored."""
         return bool(cluster.kubeconfig)
+
+    def get_watcher(self, cluster: Cluster) -> str:
+        """The holder of its lease."""
+        lease: WatchLease | None = getattr(cluster, "watch_lease", None)
+        return lease.holder if lease else ""
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Checks that what is said can be used to reach the cluster."""
@@ -194,7 +209,7 @@ class ClusterFilters(filters.FilterSet):
 class ClusterViewSet(ClusterChecks, EditApi):
     """Clusters to watch."""
 
-    queryset = Cluster.objects.all()
+    queryset = Cluster.objects.select_related("watch_lease")
     serializer_class = ClusterSerializer
     filterset_class = ClusterFilters
     order = ("name",)

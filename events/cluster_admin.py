@@ -143,7 +143,7 @@ class ClusterAdmin(ConsolePage[Cluster]):
     ) -> Any:
         """The form, with the access that is asked for."""
         form = super().get_form(request, obj, change, **kwargs)
-        if obj is None or not self.has_change_permission(request, obj):
+        if obj is not None and not self.has_change_permission(request, obj):
             return form
         chosen = self._access(request, obj)
 

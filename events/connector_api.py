@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from connectors.api import ConnectorViewSet
 from connectors.message import Message
 from connectors.models import Connector
+from connectors.query import Query
 from connectors.rest import Conflict
 from events import cloning, exporting
 from events.latest import last_event
@@ -66,5 +67,5 @@ class ConnectorFiles(ConnectorViewSet):
 def _exported(request: Request, connectors: list[Connector]) -> exporting.Exported:
     if not request.user.has_perms(exporting.RIGHTS):
         raise PermissionDenied(f"An export needs the permissions {', '.join(exporting.RIGHTS)}.")
-    references = request.query_params.get("references", "").lower() in ("1", "true")
+    references = Query(request.GET, "references").yes("references")
     return exporting.export(connectors, references=references)

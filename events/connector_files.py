@@ -32,6 +32,14 @@ _CONFIRMED_WITHIN = 3600
 _PLACEHOLDER = '{"name": "Production alerts", "type": "slack", "config": {"webhook_url": "https://…"}}'
 
 
+class _Unrepeated(UnfoldAdminTextareaWidget):  # type: ignore[misc]  # the theme's has no types
+    """A text that no answer repeats: there may be secrets in it."""
+
+    def format_value(self, value: Any) -> str:
+        """Nothing."""
+        return ""
+
+
 class ImportForm(forms.Form):
     """A file, pasted or uploaded."""
 
@@ -39,7 +47,7 @@ class ImportForm(forms.Form):
         required=False,
         label="Paste the JSON",
         help_text='One connector, a list of them, or {"connectors": […]}.',
-        widget=UnfoldAdminTextareaWidget(
+        widget=_Unrepeated(
             attrs={"rows": 12, "spellcheck": "false", "autocomplete": "off", "placeholder": _PLACEHOLDER}
         ),
     )
@@ -131,8 +139,6 @@ class ConnectorFiles(ConnectorAdmin):
                 context["sealed"] = _sealed(document, request.user.pk)
         except seed_format.SeedError as error:
             context["errors"] = error.errors
-        # Nor does the form repeat it.
-        context["form"] = form if request.method != "POST" or form.errors else ImportForm()
         return TemplateResponse(request, "admin/connectors/connector/import.html", context)
 
     def _tell(self, request: HttpRequest, steps: Iterable[importing.Step]) -> None:

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from connectors import looking_back, moments
+from connectors import looking_back, moments, text
 from connectors.console import COUNTED, RecordPage, badge
 from connectors.message import Severity
 from connectors.record_filters import link
@@ -169,7 +169,7 @@ class EventAdmin(RecordPage[Event]):
 
     def silence(self, request: HttpRequest, event: Event) -> None:
         """Silences that kind of event."""
-        reason = request.POST.get("reason", "").strip()
+        reason = text.one_line(request.POST.get("reason", ""))
         try:
             lasting = silencing.duration(request.POST.get("duration"))
             wrong = silencing.problem_of_times(timezone.now(), timezone.now() + lasting)

@@ -11,7 +11,7 @@ from typing import Any
 from django.utils import timezone
 
 from connectors.message import Severity
-from connectors.record_filters import RECENT
+from connectors.record_filters import beginning, moment_of
 
 LATEST = 10_000
 """Events that are counted at most, the latest."""
@@ -112,19 +112,12 @@ def draw(
 
 def _period(params: Any) -> tuple[datetime, datetime]:
     """From when to when; at most 31 days. What is no time was refused by the filter before."""
-    until = _when(params.get("until")) or timezone.now()
-    said = params.get("since")
-    since = until - RECENT[said][1] if said in RECENT else _when(said)
+    now = timezone.now()
+    until = min(now, moment_of(params["until"])) if params.get("until") else now
+    since = beginning(params["since"]) if params.get("since") else None
     if since is None or since >= until:
         since = until - PERIOD
     return max(since, until - _LONGEST), until
-
-
-def _when(words: str | None) -> datetime | None:
-    if not words:
-        return None
-    moment = datetime.fromisoformat(words)
-    return moment if timezone.is_aware(moment) else moment.replace(tzinfo=UTC)
 
 
 def _moment(moment: datetime, step: timedelta) -> str:

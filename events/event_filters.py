@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,8 @@ from django.http import HttpRequest
 from connectors.record_filters import Asked, OneOf, WhenFilter
 from events import catalog
 from events.models import Event, EventStatus
+
+_ID = re.compile("[0-9]{1,18}")
 
 
 class SeenFilter(WhenFilter):
@@ -118,4 +121,4 @@ class SilenceFilter(Asked):
         value = self.value()
         if value is None:
             return queryset
-        return queryset.filter(silence_id=int(value)) if value.isdecimal() else queryset.none()
+        return queryset.filter(silence_id=int(value)) if _ID.fullmatch(value) else queryset.none()

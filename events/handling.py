@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from django.db import transaction
 from django.utils import timezone
 
+from connectors import text
 from events import draft, external
 from events.models import Event, EventStatus
 from events.route import Turn, route
@@ -74,7 +75,7 @@ def _is_watched(event: Event) -> bool:
 
 
 def _add_note(event: Event, note: str) -> None:
-    event.note = "\n".join(filter(None, (event.note, note.strip()[:NOTE_LIMIT])))
+    event.note = "\n".join(filter(None, (event.note, text.clean(note).strip()[:NOTE_LIMIT])))
 
 
 def _log(what: str, events: Iterable[Event], by: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.exceptions import PermissionDenied
@@ -94,11 +94,7 @@ class Handling(_Base):
 
     permission_of_action = {"acknowledge": "handle", "resolve": "handle", "silence": "view"}
 
-    @extend_schema(
-        request=NoteSerializer,
-        responses={409: OpenApiResponse(description="It is not open.")},
-        filters=False,
-    )
+    @extend_schema(request=NoteSerializer, filters=False)
     @action(detail=True, methods=["post"])
     def acknowledge(self, request: Request, pk: str) -> Response:
         """Says that somebody is on it; those who were told hear of it. Again, it changes nothing."""
@@ -109,11 +105,7 @@ class Handling(_Base):
         event.refresh_from_db()
         return Response(self.get_serializer(event).data)
 
-    @extend_schema(
-        request=NoteSerializer,
-        responses={409: OpenApiResponse(description="It is not open.")},
-        filters=False,
-    )
+    @extend_schema(request=NoteSerializer, filters=False)
     @action(detail=True, methods=["post"])
     def resolve(self, request: Request, pk: str) -> Response:
         """Ends it by hand; those who were told hear of it. What is still so does not open again."""

@@ -23,9 +23,9 @@ def open_events(*, cluster_id: int | None = None, severity: str = "") -> str:
 
 def events_since(since: datetime, severity: str = "", until: datetime | None = None) -> str:
     """The list of what was first seen since then: of a severity, or all."""
-    query = {"first_seen__gte": since.isoformat(timespec="seconds")}
+    query = {"since": since.isoformat(timespec="seconds")}
     if until is not None:
-        query["first_seen__lt"] = until.isoformat(timespec="seconds")
+        query["until"] = until.isoformat(timespec="seconds")
     if severity:
         query["severity__exact"] = Severity(severity).value
     return f"{reverse('admin:events_event_changelist')}?{urlencode(query)}"

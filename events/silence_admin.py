@@ -53,7 +53,7 @@ class SilenceAdmin(ConsolePage[Silence]):
     list_filter = (StateFilter,)
     search_fields = ("reason", "created_by")
     search_help_text = "Reason, or who made it"
-    buttons = {"end": "change"}
+    buttons = {"end": "events.change_silence"}  # also of one that is over: then it says so
     show_full_result_count = False
 
     # --- The list

@@ -9,12 +9,13 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
-from rest_framework import mixins, serializers
+from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from connectors.rest import Api, Conflict, StrictModelSerializer, Word
+from connectors.editing import KeepApi
+from connectors.rest import Conflict, StrictModelSerializer, Word
 from events import silences, silencing
 from events.models import Silence, SilenceState
 from events.subscription_api import refusal
@@ -117,14 +118,13 @@ class SilenceFilters(filters.FilterSet):
         return silences.in_state(queryset, SilenceState(value))
 
 
-class SilenceViewSet(
-    mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.CreateModelMixin, mixins.UpdateModelMixin, Api
-):
+class SilenceViewSet(KeepApi):
     """Silences, such as maintenance windows. Once one is in force, only its end and reason can be changed."""
 
     queryset = Silence.objects.all()
     serializer_class = SilenceSerializer
     filterset_class = SilenceFilters
+    order = ("-starts_at", "-id")
     permission_of_action = {"end": "change"}
 
     def perform_create(self, serializer: Any) -> None:
@@ -132,7 +132,9 @@ class SilenceViewSet(
         serializer.save(created_by=self.request.user.get_username())
 
     @extend_schema(
-        request=None, responses={200: SilenceSerializer, 409: OpenApiResponse(description="It is over.")}
+        request=None,
+        responses={200: SilenceSerializer, 409: OpenApiResponse(description="It is over.")},
+        filters=False,
     )
     @action(detail=True, methods=["post"])
     def end(self, request: Request, pk: str) -> Response:

@@ -96,9 +96,14 @@ class SilenceForm(forms.ModelForm[Silence]):
         if chosen and chosen != UNTIL:
             cleaned["ends_at"] = cleaned["starts_at"] + silencing.duration(chosen)
         if self.errors:
+            if not cleaned.get("ends_at"):
+                cleaned.pop("ends_at", None)  # else the silence had none, and the page shows how it stands
             return cleaned
         if not cleaned.get("ends_at"):
-            self.add_error("ends_at", "Say when it ends, or choose how long it lasts.")
+            cleaned.pop("ends_at", None)  # or the silence that the page goes on to show would have none
+            if not self.errors:
+                self.add_error("ends_at", "Say when it ends, or choose how long it lasts.")
+        if self.errors:
             return cleaned
         whole = {name: cleaned.get(name, getattr(self.instance, name)) for name in silencing.MATCHERS}
         whole |= {"starts_at": cleaned["starts_at"], "ends_at": cleaned["ends_at"]}

@@ -67,7 +67,7 @@ class SubscriptionInline(_WithScript, RowsBeside[Subscription, Connector]):
     model = Subscription
     form = SubscriptionForm
     extra = 0
-    fields = FORM_FIELDS
+    fields = (*FORM_FIELDS, "version")  # which is hidden
     readonly_fields = ("outlook",)
 
     def get_extra(self, request: HttpRequest, obj: Connector | None = None, **kwargs: Any) -> int:
@@ -147,7 +147,7 @@ class SubscriptionAdmin(_WithScript, ConsolePage[Subscription]):
         days = request.POST.get("days", "")
         context: dict[str, Any] = {"form": form}
         if form.is_valid():
-            within = days.isascii() and days.isdigit() and 1 <= int(days) <= MOST_DAYS
+            within = days in {str(number) for number in range(1, MOST_DAYS + 1)}
             context["found"] = found = backtest(form.draft(), int(days) if within else DAYS)
             context["by_day"] = sorted(found.replay.by_day.items())
             context["most"] = max((sum(counts) for counts in found.replay.by_day.values()), default=0) or 1

@@ -23,7 +23,7 @@ from connectors.editing import EditApi
 from connectors.filters import Id, YesOrNo
 from connectors.message import JSONDict
 from connectors.models import Connector
-from connectors.problems import InvalidQuery
+from connectors.query import Query
 from connectors.rest import Conflict, StrictModelSerializer, Word
 from connectors.versions import version_of
 from events import importing, schedule, seed_format
@@ -165,10 +165,11 @@ class BacktestSerializer(serializers.Serializer[Any]):
         ]
 
 
-class DaysSerializer(serializers.Serializer[Any]):
-    """How far a backtest looks back: a parameter of the address, and so a text."""
-
-    days = serializers.IntegerField(min_value=1, max_value=MOST_DAYS, default=DAYS)
+_DAYS = OpenApiParameter(
+    "days",
+    {"type": "integer", "minimum": 1, "maximum": MOST_DAYS, "default": DAYS},
+    description="How far it looks back.",
+)
 
 
 class SubscriptionFilters(filters.FilterSet):
@@ -186,7 +187,7 @@ class SubscriptionViewSet(EditApi):
     filterset_class = SubscriptionFilters
     permission_of_action = {"backtest": "view", "backtest_draft": "view"}
 
-    @extend_schema(parameters=[DaysSerializer], responses=BacktestSerializer)
+    @extend_schema(parameters=[_DAYS], responses=BacktestSerializer, filters=False)
     @action(detail=True)
     def backtest(self, request: Request, pk: str) -> Response:
         """What this subscription would have sent over the last days. Needs the right to view events."""
@@ -194,7 +195,7 @@ class SubscriptionViewSet(EditApi):
 
     @extend_schema(
         operation_id="subscriptions_backtest_draft",
-        parameters=[DaysSerializer],
+        parameters=[_DAYS],
         request=DraftSerializer,
         responses=BacktestSerializer,
         filters=False,
@@ -209,13 +210,9 @@ class SubscriptionViewSet(EditApi):
     def _backtest(self, request: Request, subscription: Subscription) -> Response:
         if not request.user.has_perm("events.view_event"):
             raise PermissionDenied("A backtest needs the permission events.view_event.")
-        if unknown := sorted(set(request.query_params) - {"days"}):
-            raise InvalidQuery({name: ["There is no such parameter. There is: days."] for name in unknown})
-        asked = DaysSerializer(data=request.query_params.dict())
-        if not asked.is_valid():
-            raise InvalidQuery(asked.errors)
+        days = Query(request.GET, "days").number("days", DAYS, MOST_DAYS)
         try:
-            found = backtest(subscription, asked.validated_data["days"])
+            found = backtest(subscription, days)
         except ValueError as error:  # what is stored is no longer known
             raise Conflict(str(error)) from None
         return Response(BacktestSerializer(found).data)
@@ -320,7 +317,7 @@ class ConnectorViewSet(ConnectorFiles):
         """Brings connectors to what a file says: one connector, a list, or `{"connectors": […]}`."""
         if not request.user.has_perms(importing.RIGHTS):
             raise PermissionDenied(f"An import needs the permissions {', '.join(importing.RIGHTS)}.")
-        dry_run = request.query_params.get("dry_run", "").lower() in ("1", "true")
+        dry_run = Query(request.GET, "dry_run").yes("dry_run")
         try:
             steps = importing.bring_in(seed_format.parse(request.data), dry_run=dry_run, guard=True)
         except seed_format.SeedError as error:

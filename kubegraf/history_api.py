@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import builtins
+from datetime import datetime
 from typing import Any
 
-from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, viewsets
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.utils.urls import replace_query_param
 
 from connectors import history
-from connectors.paging import Pages
+from connectors.paging import CURSOR, FORWARD, LIMIT, Pages, Place
 from connectors.problems import InvalidQuery
+from connectors.query import Query
 from connectors.rest import Word
 
 FILTERS = ("kind", "object", "who", "source", "since", "until")
+KINDS = sorted(history.kinds())
+TEXT = {"type": "string", "minLength": 1}
 
 
 class DifferenceSerializer(serializers.Serializer[Any]):
@@ -46,30 +48,22 @@ class LineSerializer(serializers.Serializer[Any]):
     remark = serializers.CharField(help_text="Which secrets were set anew.")
 
 
-class HistoryPageSerializer(serializers.Serializer[Any]):
-    """Some lines, the newest first, and where it goes on."""
-
-    next = serializers.URLField(allow_null=True)
-    results = LineSerializer(many=True)
-
-
 class HistoryViewSet(viewsets.ViewSet):
     """The history of the configuration, of people and of API tokens, to read."""
 
     permission_classes = (IsAuthenticated,)
+    pagination_class = Pages
 
     @extend_schema(
         parameters=[
-            OpenApiParameter("kind", str, description="What it is about."),
-            OpenApiParameter("object", str, description="The id of what it is about; with `kind`."),
-            OpenApiParameter("who", str, description="A username."),
+            OpenApiParameter("kind", str, enum=KINDS, description="What it is about."),
+            OpenApiParameter("object", TEXT, description="The id of what it is about; with `kind`."),
+            OpenApiParameter("who", TEXT, description="A username."),
             OpenApiParameter("source", str, enum=list(history.Source.values)),
             OpenApiParameter("since", datetime),
             OpenApiParameter("until", datetime),
-            OpenApiParameter("limit", int),
-            OpenApiParameter("cursor", str, description="From `next`."),
         ],
-        responses=HistoryPageSerializer,
+        responses=LineSerializer(many=True),
     )
     def list(self, request: Request) -> Response:
         """The lines asked for, the newest first."""
@@ -77,15 +71,17 @@ class HistoryViewSet(viewsets.ViewSet):
         if not visible:
             raise PermissionDenied("Reading the history takes a right to view it.")
         wanted, filters = _filters(request, visible)
-        limit = _limit(request)
-        found = history.lines(wanted, before=_cursor(request), limit=limit + 1, **filters)
-        page, more = found[:limit], found[limit:]
-        following = None
-        if more:
-            cursor = history.written(history.position(*page[-1]))
-            following = replace_query_param(request.build_absolute_uri(), "cursor", cursor)
-        data = {"next": following, "results": [told(kind, line) for kind, line in page]}
-        return Response(HistoryPageSerializer(data).data)
+
+        def look(way: str, place: Place | None, amount: int) -> builtins.list[tuple[str, Any]]:
+            beyond = (
+                {} if place is None else {"before" if way == FORWARD else "after": history.read(place[0])}
+            )
+            return history.lines(wanted, limit=amount, **beyond, **filters)
+
+        pages = self.pagination_class()
+        page = pages.page(request, "history", look, lambda entry: [history.written(history.position(*entry))])
+        said = LineSerializer([told(kind, line) for kind, line in page], many=True).data
+        return pages.get_paginated_response(said)
 
 
 def visible_kinds(user: Any) -> list[str]:
@@ -116,56 +112,15 @@ def told(kind: str, line: Any) -> dict[str, Any]:
 
 def _filters(request: Request, visible: list[str]) -> tuple[list[str], dict[str, Any]]:
     """Which kinds, and what else is asked of a line. Raises InvalidQuery, by parameter."""
-    asked = request.query_params
-    known = {*FILTERS, "limit", "cursor"}
-    if unknown := sorted(set(asked) - known):
-        words = f"There is no such filter. There are: {', '.join(sorted(known))}."
-        raise InvalidQuery({name: [words] for name in unknown})
-    kind = asked.get("kind", "")
-    if kind and kind not in visible:
-        raise InvalidQuery({"kind": [f"There are: {', '.join(visible)}."]})
-    filters: dict[str, Any] = {}
-    if "object" in asked:
-        if not kind:
-            raise InvalidQuery({"object": ["Say its kind, too."]})
-        filters["object_id"] = asked["object"]
-    if "who" in asked:
-        filters["who"] = asked["who"]
-    if "source" in asked:
-        if asked["source"] not in history.Source.values:
-            there_are = ", ".join(history.Source.values)
-            raise InvalidQuery({"source": [f"There are: {there_are}."]})
-        filters["source"] = asked["source"]
-    for name, lookup in (("since", "history_date__gte"), ("until", "history_date__lt")):
-        if name in asked:
-            filters[lookup] = _moment(name, asked[name])
-    return [kind] if kind else visible, filters
-
-
-def _moment(name: str, text: str) -> datetime:
-    try:
-        moment = parse_datetime(text)
-    except ValueError:
-        moment = None
-    if moment is None:
-        raise InvalidQuery({name: ["This is no time, such as 2025-01-15T10:30:00Z."]})
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _limit(request: Request) -> int:
-    text = request.query_params.get("limit", "")
-    if not text:
-        return Pages.default_limit
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= Pages.max_limit):
-        raise InvalidQuery({"limit": [f"This must be 1 to {Pages.max_limit}."]})
-    return int(text)
-
-
-def _cursor(request: Request) -> history.Position | None:
-    text = request.query_params.get("cursor")
-    if text is None:
-        return None
-    try:
-        return history.read(text)
-    except ValueError:
-        raise InvalidQuery({"cursor": ["This is not from `next`."]}) from None
+    asked = Query(request.GET, *FILTERS, LIMIT, CURSOR)
+    kind = asked.word("kind", visible)
+    if "object" in asked and not kind:
+        raise InvalidQuery({"object": ["Say its kind, too."]})
+    filters: dict[str, Any] = {
+        "object_id": asked.text("object"),
+        "who": asked.text("who"),
+        "source": asked.word("source", history.Source.values),
+        "history_date__gte": asked.moment("since"),
+        "history_date__lt": asked.moment("until"),
+    }
+    return [kind] if kind else visible, {name: value for name, value in filters.items() if value}

@@ -21,7 +21,7 @@ def history_page(request: HttpRequest) -> HttpResponse:
     visible = visible_kinds(request.user)
     if not visible:
         raise PermissionDenied
-    kind, who = request.GET.get("kind", ""), request.GET.get("who", "")
+    kind, who = request.GET.get("kind", ""), request.GET.get("who", "").replace("\0", "")
     wanted = [kind] if kind in visible else visible
     filters = {"who": who} if who else {}
     found = history.lines(wanted, before=_position(request), limit=PAGE + 1, **filters)

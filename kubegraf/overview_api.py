@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.helpers import forced_singular_serializer
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.permissions import IsAuthenticated
@@ -14,6 +15,7 @@ from rest_framework.viewsets import ViewSet
 from connectors.api import HealthSerializer
 from connectors.health import State
 from connectors.message import Severity
+from connectors.query import Query
 from connectors.rest import Word
 from events.models import WatchState
 from kubegraf.attention import concerns, first_steps
@@ -164,14 +166,9 @@ class OverviewViewSet(ViewSet):
     @extend_schema(
         operation_id="v1_overview",
         parameters=[OpenApiParameter("period", enum=[period.value for period in Period], default="24h")],
-        responses=OverviewSerializer,
+        responses=forced_singular_serializer(OverviewSerializer),  # for all that its action is `list`
     )
     def list(self, request: Request) -> Response:
         """Up to 50 connectors and clusters, those in trouble first; their own lists have all."""
-        unknown = sorted(set(request.query_params) - {"period"})
-        if unknown:
-            raise serializers.ValidationError({name: ["There is no such parameter."] for name in unknown})
-        asked = request.query_params.get("period", Period.DAY.value)
-        if asked not in list(Period):
-            raise serializers.ValidationError({"period": [f"It can be {' or '.join(Period)}."]})
-        return Response(OverviewSerializer(overview(request.user, Period(asked))).data)
+        period = Query(request.GET, "period").word("period", list(Period), Period.DAY)
+        return Response(OverviewSerializer(overview(request.user, Period(period))).data)

@@ -13,6 +13,7 @@ from django.urls import reverse
 from connectors import setup
 from connectors.fields import crypter
 from connectors.models import Connector, Delivery
+from connectors.rest import LARGEST_BODY
 from events import cloning, importing
 from events.models import Subscription
 from tests.calling import Caller
@@ -182,6 +183,13 @@ def test_no_page_of_an_import_repeats_a_secret(admin_client: Client) -> None:
     for answer in (good, bad):
         assert "whole-address-is-secret" not in answer.text
     assert "whole-address-is-secret" not in hidden(good.text)
+
+
+def test_not_even_a_file_that_cannot_be_read_is_repeated(admin_client: Client) -> None:
+    for text in ("canary\0", "canary" + " " * LARGEST_BODY):
+        answer = admin_client.post(IMPORT, {"text": text})
+        assert "canary" not in answer.text
+        assert 'role="alert"' in answer.text
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,15 @@ def test_its_page_shows_what_it_held_back_and_ends_it(admin_client: Client) -> N
     silence.refresh_from_db()
     assert (silence.state, silence.ended_by) == ("over", "admin")
     answer = admin_client.post(page(silence, "end"), follow=True)
-    assert answer.status_code == 403
+    assert messages_of(answer.text).startswith("It is over already.")
+
+
+def test_without_an_end_it_is_asked_for_one(admin_client: Client) -> None:
+    silence = make_silence(namespaces=["default"])
+    posted = {"reason": "x", "duration": "until", "ends_at": ""}
+    answer = admin_client.post(page(silence) + "?edit=1", posted)
+    assert answer.status_code == 200
+    assert "Say when it ends, or choose how long it lasts." in answer.text
 
 
 def test_once_in_force_its_end_and_reason_can_be_changed(admin_client: Client) -> None:

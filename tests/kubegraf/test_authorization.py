@@ -1,8 +1,4 @@
-"""Who may do what: anonymous, viewer, operator, admin, over every address of API and console.
-
-The tables are the whole truth: an address that the product answers to and that is in none of them fails the
-first test. Each entry says the least role that may; whoever has less is refused, and nothing happens.
-"""
+"""Who may do what, over every address of API and console, held against what is meant (`rights`)."""
 
 from __future__ import annotations
 
@@ -18,151 +14,33 @@ from django.urls import NoReverseMatch, resolve, reverse
 
 from connectors.outbox import Order, delivery_for
 from kubegraf import roles, tokens
-from tests.calling import API
+from tests.calling import API, Caller
 from tests.kubegraf.addresses import addresses
-from tests.making import make_cluster, make_connector, make_event, make_message, make_subscription
+from tests.kubegraf.rights import (
+    ANYBODY,
+    BY_FIELD,
+    BY_GET_ALONE,
+    BY_POST_ALONE,
+    ELSEWHERE,
+    OPEN,
+    ROLES,
+    THE_API,
+    THE_CONSOLE,
+)
+from tests.making import (
+    make_cluster,
+    make_connector,
+    make_event,
+    make_message,
+    make_silence,
+    make_subscription,
+)
 
 pytestmark = pytest.mark.django_db
 
-ROLES = ("anonymous", "viewer", "operator", "admin", "nobody")
-ANYBODY, VIEWER, OPERATOR, ADMIN, NOBODY = ROLES
-BY_POST_ALONE = "by POST alone"
-"""From the least to the most. `nobody`: not even an admin, only a superuser or no one at all."""
-
-# --- The API: each method of each address ----------------------------------------------------------------
-
-THE_API: dict[tuple[str, str], str] = {
-    ("GET", ""): VIEWER,
-    ("GET", "connectors/"): VIEWER,
-    ("POST", "connectors/"): ADMIN,
-    ("POST", "connectors/import/"): ADMIN,
-    ("GET", "connectors/{connector}/"): VIEWER,
-    ("PUT", "connectors/{connector}/"): ADMIN,
-    ("PATCH", "connectors/{connector}/"): ADMIN,
-    ("DELETE", "connectors/{connector}/"): ADMIN,
-    ("POST", "connectors/{connector}/test/"): OPERATOR,
-    ("POST", "connectors/{connector}/preview/"): VIEWER,
-    ("POST", "connectors/{connector}/resume/"): OPERATOR,
-    ("POST", "connectors/{connector}/redeliver/"): OPERATOR,
-    ("GET", "subscriptions/"): VIEWER,
-    ("POST", "subscriptions/"): ADMIN,
-    ("GET", "subscriptions/{subscription}/"): VIEWER,
-    ("PUT", "subscriptions/{subscription}/"): ADMIN,
-    ("PATCH", "subscriptions/{subscription}/"): ADMIN,
-    ("DELETE", "subscriptions/{subscription}/"): ADMIN,
-    ("GET", "events/"): VIEWER,
-    ("POST", "events/"): ADMIN,
-    ("GET", "events/{event}/"): VIEWER,
-    ("GET", "deliveries/"): VIEWER,
-    ("GET", "deliveries/{delivery}/"): VIEWER,
-    ("POST", "deliveries/{delivery}/redeliver/"): OPERATOR,
-    ("GET", "clusters/"): VIEWER,
-    ("POST", "clusters/"): ADMIN,
-    ("GET", "clusters/{cluster}/"): VIEWER,
-    ("PUT", "clusters/{cluster}/"): ADMIN,
-    ("PATCH", "clusters/{cluster}/"): ADMIN,
-    ("DELETE", "clusters/{cluster}/"): ADMIN,
-    ("GET", "event-types/"): VIEWER,
-    ("GET", "event-types/hpa_maxed/"): VIEWER,
-    ("GET", "providers/"): VIEWER,
-    ("GET", "providers/webhook/"): VIEWER,
-    ("GET", "tokens/"): VIEWER,
-    ("POST", "tokens/"): VIEWER,
-    ("GET", "tokens/{token}/"): ADMIN,  # somebody else's
-    ("DELETE", "tokens/{token}/"): ADMIN,
-    ("GET", "history/"): ADMIN,
-    ("GET", "/api/schema/"): VIEWER,
-}
-
-# --- The console: each view by its name, what looking (GET) and sending (POST) takes ------------------------
-
-THE_CONSOLE: dict[str, tuple[str, str]] = {
-    "admin:index": (VIEWER, VIEWER),
-    "admin:password_change": (VIEWER, VIEWER),
-    "admin:password_change_done": (VIEWER, VIEWER),
-    "admin:jsi18n": (VIEWER, VIEWER),
-    "admin:search": (VIEWER, VIEWER),
-    "admin:view_on_site": (VIEWER, VIEWER),
-    "admin:app_list": (VIEWER, VIEWER),
-    "history": (ADMIN, ADMIN),
-    "admin:connectors_connector_changelist": (VIEWER, VIEWER),
-    "admin:connectors_connector_add": (ADMIN, ADMIN),
-    "admin:connectors_connector_change": (VIEWER, ADMIN),
-    "admin:connectors_connector_delete": (ADMIN, ADMIN),
-    "admin:connectors_connector_history": (VIEWER, VIEWER),
-    "admin:connectors_connector_test": (BY_POST_ALONE, OPERATOR),
-    "admin:connectors_connector_resume": (BY_POST_ALONE, OPERATOR),
-    "admin:connectors_delivery_changelist": (VIEWER, VIEWER),
-    "admin:connectors_delivery_add": (NOBODY, NOBODY),
-    "admin:connectors_delivery_change": (VIEWER, NOBODY),
-    "admin:connectors_delivery_delete": (NOBODY, NOBODY),
-    "admin:connectors_delivery_history": (VIEWER, VIEWER),
-    "admin:connectors_delivery_redeliver": (BY_POST_ALONE, OPERATOR),
-    "admin:connectors_deadletter_changelist": (VIEWER, VIEWER),
-    "admin:connectors_deadletter_add": (NOBODY, NOBODY),
-    "admin:connectors_deadletter_change": (VIEWER, NOBODY),
-    "admin:connectors_deadletter_delete": (NOBODY, NOBODY),
-    "admin:connectors_deadletter_history": (VIEWER, VIEWER),
-    "admin:events_event_changelist": (VIEWER, VIEWER),
-    "admin:events_event_add": (NOBODY, NOBODY),
-    "admin:events_event_change": (VIEWER, NOBODY),
-    "admin:events_event_delete": (NOBODY, NOBODY),
-    "admin:events_event_history": (VIEWER, VIEWER),
-    "admin:events_subscription_changelist": (VIEWER, VIEWER),
-    "admin:events_subscription_add": (ADMIN, ADMIN),
-    "admin:events_subscription_change": (VIEWER, ADMIN),
-    "admin:events_subscription_delete": (ADMIN, ADMIN),
-    "admin:events_subscription_history": (VIEWER, VIEWER),
-    "admin:events_cluster_changelist": (VIEWER, VIEWER),
-    "admin:events_cluster_add": (ADMIN, ADMIN),
-    "admin:events_cluster_change": (VIEWER, ADMIN),
-    "admin:events_cluster_delete": (ADMIN, ADMIN),
-    "admin:events_cluster_history": (VIEWER, VIEWER),
-    "admin:auth_user_changelist": (ADMIN, ADMIN),
-    "admin:auth_user_add": (ADMIN, ADMIN),
-    "admin:auth_user_change": (ADMIN, ADMIN),
-    "admin:auth_user_delete": (ADMIN, ADMIN),
-    "admin:auth_user_history": (ADMIN, ADMIN),
-    "admin:auth_user_password_change": (ADMIN, ADMIN),
-    "admin:auth_group_changelist": (ADMIN, ADMIN),
-    "admin:auth_group_add": (NOBODY, NOBODY),
-    "admin:auth_group_change": (ADMIN, NOBODY),
-    "admin:auth_group_delete": (NOBODY, NOBODY),
-    "admin:auth_group_history": (ADMIN, ADMIN),
-    "admin:kubegraf_apitoken_changelist": (VIEWER, VIEWER),
-    "admin:kubegraf_apitoken_add": (VIEWER, VIEWER),
-    "admin:kubegraf_apitoken_change": (ADMIN, NOBODY),  # somebody else's
-    "admin:kubegraf_apitoken_delete": (NOBODY, NOBODY),
-    "admin:kubegraf_apitoken_history": (ADMIN, ADMIN),
-    "admin:kubegraf_apitoken_revoke": (BY_POST_ALONE, ADMIN),
-}
-
-# Everything else that the product answers to, and what guards it is tested by its own tests.
-ELSEWHERE = {"", "metrics"}
-OPEN = {"admin:login", "admin:logout"}
-BY_FIELD = {"admin:autocomplete"}  # asks whether somebody may see what the field is about
-
-
-NUMBERED = ("connector", "subscription", "cluster", "token", "user", "group")
-
-
-def test_the_tables_have_every_address() -> None:
-    reached: set[tuple[Any, str]] = set()
-    for method, path in THE_API:
-        filled = path.format(**dict.fromkeys(NUMBERED, "1"), event="0" * 32, delivery="0" * 32)
-        reached.add((resolve(filled if filled.startswith("/") else API + filled).func, method))
-    served, named = set(), set()
-    for path, name, view in addresses():
-        if path.startswith("api/"):
-            methods = getattr(view, "actions", None) or {"get": "get"}
-            served |= {(view, method.upper()) for method in methods if method != "head"}
-        elif path.startswith("admin/"):
-            if name != "admin:None":
-                named.add(name)
-        else:
-            assert path in ELSEWHERE, f"{path} is in no table"
-    assert served == reached
-    assert named == {*THE_CONSOLE, *OPEN, *BY_FIELD}
+UUIDS = ("event", "delivery", "deadletter")
+NUMBERED = ("connector", "subscription", "silence", "cluster", "apitoken")
+RIGHTS = {right for _, *needed in THE_API.values() for clause in needed for right in clause.split(" or ")}
 
 
 @pytest.fixture
@@ -181,12 +59,115 @@ def things() -> dict[str, str]:
         "event": event,
         "delivery": delivery,
         "deadletter": delivery,
+        "silence": make_silence(event_types=["hpa_maxed"]),
         "cluster": make_cluster(),
         "user": somebody,
         "group": Group.objects.get(name="Viewer"),
         "apitoken": tokens.issue(somebody, "theirs")[0],
     }
-    return {name: str(row.pk) for name, row in rows.items()} | {"token": str(rows["apitoken"].pk)}
+    return {name: str(row.pk) for name, row in rows.items()}
+
+
+def record() -> dict[str, list[Any]]:
+    """Everything that a call could make, change or take away."""
+    beside = {"session", "logentry", "permission", "contenttype"}
+    return {
+        model._meta.label: list(model._base_manager.order_by("pk").values())
+        for model in apps.get_models()
+        if model._meta.model_name not in beside
+    }
+
+
+def address(path: str, things: dict[str, str]) -> str:
+    """A path of the tables with the ids of these things."""
+    filled = path.format(**things)
+    return filled if filled.startswith("/") else API + filled
+
+
+def ask(client: Client, method: str, path: str) -> Any:
+    """The answer to a request with an empty object for a body, where it has one."""
+    body = "" if method in ("GET", "DELETE") else json.dumps({})
+    return client.generic(method, path, body, content_type="application/json")
+
+
+def refused(answer: HttpResponse, *, console: bool = False) -> bool:
+    """Whether the answer tells nothing: 401, 403, that there is no such row, or the way to signing in."""
+    if answer.status_code in (401, 403):
+        return True
+    if console:
+        to = answer.headers.get("Location", "")
+        return answer.status_code == 302 and (to.startswith("/admin/login/") or to == "/admin/")
+    return answer.status_code == 404
+
+
+def test_the_tables_have_every_address() -> None:
+    ids = {**dict.fromkeys(NUMBERED, "1"), **dict.fromkeys(UUIDS, "0" * 32)}
+    reached = {(resolve(address(path, ids)).func, method) for method, path in THE_API}
+    served, named = set(), set()
+    for path, name, view in addresses():
+        if path in ELSEWHERE or name == "admin:None":
+            continue
+        if path.startswith("api/"):
+            methods = getattr(view, "actions", None) or {"get": "get"}
+            served |= {(view, method.upper()) for method in methods if method != "head"}
+        else:
+            assert path.startswith("admin/"), f"{path} is in no table"
+            named.add(name)
+    assert served == reached
+    assert named == {*THE_CONSOLE, *OPEN, *BY_FIELD}
+
+
+# --- The API ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("method", "path"), THE_API)
+def test_nothing_is_told_or_done_without_signing_in(things: dict[str, str], method: str, path: str) -> None:
+    before = record()
+    answer = ask(Client(), method, address(path, things))
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Token")
+    assert record() == before
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "clause"),
+    [(*call, clause) for call, (_, *needed) in THE_API.items() for clause in needed],
+)
+def test_nothing_is_told_or_done_without_the_right(
+    things: dict[str, str], method: str, path: str, clause: str
+) -> None:
+    others = {right.partition(".")[2] for right in RIGHTS - set(clause.split(" or "))}
+    caller = Caller(*others)
+    before = record()
+    assert refused(caller.call(method, address(path, things), {}))
+    assert record() == before
+
+
+@pytest.mark.parametrize(("method", "path"), THE_API)
+def test_the_rights_in_the_table_are_enough_to_be_heard(
+    things: dict[str, str], method: str, path: str
+) -> None:
+    _, *needed = THE_API[method, path]
+    caller = Caller(*(clause.split(" or ")[0].partition(".")[2] for clause in needed))
+    answer = caller.call(method, address(path, things), None if method == "GET" else {})
+    assert not refused(answer), answer.text
+    assert answer.status_code < 500
+    assert answer.status_code != 405
+
+
+@pytest.mark.parametrize(("method", "path"), THE_API)
+def test_a_role_gives_the_rights_that_the_table_says_and_a_lesser_one_does_not(
+    method: str, path: str
+) -> None:
+    least, *needed = THE_API[method, path]
+    able = [
+        name.lower()
+        for name, role in roles.ROLES.items()
+        if all(role.permissions & set(clause.split(" or ")) for clause in needed)
+    ]
+    assert able == [role for role in ROLES if ROLES.index(least) <= ROLES.index(role) < len(ROLES) - 1]
+
+
+# --- The console -----------------------------------------------------------------------------------------
 
 
 def signed_in(role: str) -> Client:
@@ -199,64 +180,35 @@ def signed_in(role: str) -> Client:
     return client
 
 
-def rows() -> list[int]:
-    """How many rows there are of everything that a call could make or take away."""
-    kept = {"session", "logentry"}
-    return [m._base_manager.count() for m in apps.get_models() if m._meta.model_name not in kept]
-
-
-def refused(answer: HttpResponse, *, console: bool) -> bool:
-    """Whether the answer tells nothing: 401, 403, that there is no such row, or the way to signing in."""
-    if answer.status_code in (401, 403):
-        return True
-    if console:
-        to = answer.headers.get("Location", "")
-        return answer.status_code == 302 and (to.startswith("/admin/login/") or to == "/admin/")
-    return answer.status_code == 404
-
-
-@pytest.mark.parametrize(("method", "path"), THE_API)
-def test_over_http_a_role_may_what_the_table_says_and_nothing_else(
-    things: dict[str, str], method: str, path: str
-) -> None:
-    address = path.format(**things)
-    address = address if address.startswith("/") else API + address
-    body = "" if method in ("GET", "DELETE") else json.dumps({})
-    needed = ROLES.index(THE_API[method, path])
-    browsers = [signed_in(role) for role in ROLES[:4]]
-    for place, client in enumerate(browsers):
-        before = rows()
-        answer = client.generic(method, address, body, content_type="application/json")
-        assert answer.status_code < 500
-        assert refused(answer, console=False) is (place < needed), (ROLES[place], answer.status_code)
-        if place < needed:
-            assert rows() == before
-
-
 @pytest.mark.parametrize("name", THE_CONSOLE)
 def test_in_the_console_a_role_may_what_the_table_says_and_nothing_else(
     things: dict[str, str], name: str
 ) -> None:
-    address = address_of(name, things)
+    where = address_of(name, things)
     browsers = [signed_in(role) for role in ROLES[:4]]
     for method, least in zip(("GET", "POST"), THE_CONSOLE[name], strict=True):
-        if least == BY_POST_ALONE:
-            assert [browser.get(address).status_code for browser in browsers] == [302, 405, 405, 405]
+        if least in (BY_POST_ALONE, BY_GET_ALONE):
+            assert [browser.generic(method, where).status_code for browser in browsers] == [
+                302,
+                405,
+                405,
+                405,
+            ]
             continue
         needed = ROLES.index(least)
         for place, client in enumerate(browsers):
-            before = rows()
-            answer = client.generic(method, address)
+            before = record()
+            answer = client.generic(method, where)
             assert answer.status_code < 500
             assert refused(answer, console=True) is (place < needed), (method, ROLES[place], answer)
             if place < needed or method == "GET":
-                assert rows() == before
+                assert record() == before
 
 
 def address_of(name: str, things: dict[str, str]) -> str:
     """The address of a view, of the row of its kind where it is about one."""
     kind = name.split("_")[1] if name.count("_") > 1 else ""
-    for args in ([], [things.get(kind, "")], ["connectors"], ["1", "1"]):
+    for args in ([], [things.get(kind, "")], ["webhook"], ["connectors"], ["1", "1"]):
         try:
             return reverse(name, args=args)
         except NoReverseMatch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -102,7 +103,8 @@ ENGINE = {
         "paused_at", "paused_reason", "last_success_at", "last_failure_at", "last_failure",
         "created_at", "updated_at",
     },
-    "subscription": {"created_at", "updated_at"},
+    "subscription": {"begun_at", "created_at", "updated_at"},
+    "silence": {"created_by", "created_at", "ended_at", "ended_by"},  # itself a record of who did it
     "cluster": {
         "state", "state_message", "problems", "connected_since", "last_change_at", "heartbeat_at",
         "lag_seconds", "objects_known", "stream_restarts", "nodes_known", "nodes_not_ready", "health",
@@ -240,6 +242,30 @@ def test_pages_go_on_where_the_last_ended_and_miss_nothing() -> None:
     assert len(seen) == len(set(seen)) == 14
 
 
+def test_a_page_has_the_way_back() -> None:
+    for number in range(5):
+        make_cluster(f"cluster-{number}")
+        make_connector(f"hook-{number}")
+    caller = Caller("view_historicalconnector", "view_historicalcluster")
+    pages = [caller.get("history/?limit=4")]
+    while pages[-1]["next"]:
+        pages.append(caller.get(pages[-1]["next"].removeprefix("http://testserver")))
+    assert [len(page["results"]) for page in pages] == [4, 4, 2]
+    assert pages[0]["previous"] is None
+    for earlier, later in itertools.pairwise(pages):
+        back = caller.get(later["previous"].removeprefix("http://testserver"))
+        assert back["results"] == earlier["results"]
+
+
+def test_a_cursor_that_was_made_up_leads_to_no_page() -> None:
+    assert Caller(everything=True).call("GET", "history/?cursor=x").status_code == 404
+
+
+def test_an_object_that_cannot_be_is_none() -> None:
+    make_connector()
+    assert Caller(everything=True).get("history/", kind="connector", object="one")["results"] == []
+
+
 def test_lines_are_found_by_kind_object_person_source_and_time() -> None:
     caller = Caller(everything=True)
     first, second = make_connector("first"), make_connector("second")
@@ -265,8 +291,9 @@ def test_lines_are_found_by_kind_object_person_source_and_time() -> None:
         ({"source": "moon"}, "source"),
         ({"since": "yesterday"}, "since"),
         ({"since": "2025-13-40T00:00:00Z"}, "since"),
+        ({"since": "2025-01-15T10:30:00"}, "since"),
+        ({"who": ""}, "who"),
         ({"limit": "0"}, "limit"),
-        ({"cursor": "x"}, "cursor"),
         ({"colour": "red"}, "colour"),
     ],
 )

@@ -12,6 +12,7 @@ from django.test import Client
 
 from connectors import setup
 from connectors.models import Connector
+from connectors.versions import version_of
 from events.models import Cluster, Subscription
 from tests.calling import Caller
 from tests.making import make_cluster, make_connector, make_subscription
@@ -52,7 +53,12 @@ def carried(page: HttpResponse) -> int:
     return len(re.findall(r'<input type="hidden" name="(?:[\w-]+-)?version" value="[^"]+"', page.text))
 
 
-PLACES = ("connectors/connector", "events/subscription", "events/cluster")
+CHANGES = {
+    "connectors/connector": {"name": "renamed"},
+    "events/subscription": {"enabled": ""},
+    "events/cluster": {"enabled": ""},
+}
+PLACES = tuple(CHANGES)
 
 
 @pytest.fixture
@@ -73,21 +79,22 @@ def test_who_saves_over_what_somebody_changed_meanwhile_is_told_by_whom(
     pk = int(address.split("/")[-3])
     seen = anna.get(address)
     assert carried(seen) == 1
-    change = {**fields(bert.get(address)), "enabled": ""}
-    assert bert.post(address, change).status_code == 302
-    assert model.objects.get(pk=pk).enabled is False  # type: ignore[attr-defined]
+    assert bert.post(address, {**fields(bert.get(address)), **CHANGES[place]}).status_code == 302
+    changed = version_of(model.objects.get(pk=pk))  # type: ignore[attr-defined]
     late = anna.post(address, fields(seen))
     assert late.status_code == 200
     assert f"This {model._meta.verbose_name} was changed meanwhile by bert at " in late.text
-    assert model.objects.get(pk=pk).enabled is False  # type: ignore[attr-defined]
+    assert version_of(model.objects.get(pk=pk)) == changed  # type: ignore[attr-defined]
     assert anna.post(address, fields(anna.get(address))).status_code == 302
 
 
-def test_a_change_by_the_api_counts_as_one(addresses: dict[str, str]) -> None:
+def test_a_change_by_the_api_counts_as_one_and_is_told_by_whom(addresses: dict[str, str]) -> None:
     anna, address = person("anna"), addresses["connectors/connector"]
     seen = anna.get(address)
-    Caller(everything=True).patch(f"connectors/{address.split('/')[-3]}/", {"config": {"method": "PUT"}})
-    assert "This connector was changed meanwhile at " in anna.post(address, fields(seen)).text
+    program = Caller(everything=True)
+    program.patch(f"connectors/{address.split('/')[-3]}/", {"config": {"method": "PUT"}})
+    words = f"This connector was changed meanwhile by {program.user.username} at "
+    assert words in anna.post(address, fields(seen)).text
     assert setup.join(Connector.objects.get(name="hook"))["method"] == "PUT"
 
 
