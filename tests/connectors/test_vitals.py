@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from connectors import outbox, tally
+from connectors import outbox, tally, text
 from connectors.errors import Reason
 from connectors.models import Attempt, Connector, Delivery, Outcome
 from connectors.outbox import Order, delivery_for
