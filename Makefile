@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format pytest lock bench-watch bench-delivery clean
+.PHONY: help run demo test check format pytest screenshots lock bench-watch bench-delivery clean
 
 help:            ## what there is
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -13,7 +13,7 @@ help:            ## what there is
 run: $(VENV)/.runtime   ## run everything on this machine: http://127.0.0.1:8000 (PORT=… for another)
 	@exec $(BIN)/python -m kubegraf.up
 
-demo: $(VENV)/.dev      ## the same with a simulated cluster and an inbox: to try it out, with no account anywhere
+demo: $(VENV)/.dev      ## the same with a simulated cluster and an inbox, to try it out with no account anywhere
 	@exec $(BIN)/python -m demo
 
 test: check pytest      ## every check and every test, on SQLite and on PostgreSQL
@@ -31,6 +31,14 @@ pytest: $(VENV)/.dev    ## the tests alone, on SQLite and on PostgreSQL
 	@$(BIN)/python -m tests.browser.install
 	$(BIN)/python -m pytest -n auto --dist loadgroup --database=sqlite
 	$(BIN)/python -m pytest -n auto --dist loadgroup --database=postgresql
+
+# Taken by the tests in a browser, so that no picture shows what is no longer so.
+SCREENSHOTS := overview overview-dark-1280 connector-types connector-slack subscription-form events event silence \
+               delivery dead-letters cluster-checked history
+screenshots: $(VENV)/.dev   ## take the pictures in docs/images again
+	@$(BIN)/python -m tests.browser.install
+	KUBEGRAF_SCREENSHOTS=docs/images KUBEGRAF_SCREENSHOTS_OF="$(foreach name,$(SCREENSHOTS),$(if $(findstring 1280,$(name)),$(name),$(name)-light-1280))" \
+		$(BIN)/python -m pytest -q --database=sqlite tests/browser -k "fit and not every"
 
 bench-delivery: $(VENV)/.dev   ## how fast deliveries go, compared with others (ARGS=--quick for less); see bench/README.md
 	@$(BIN)/python -m bench.delivery $(ARGS)

@@ -16,6 +16,8 @@ WIDE: ViewportSize = {"width": 1280, "height": 900}
 
 # Where pictures go; none are taken where it is not set. `make screenshots` sets it.
 PICTURES = os.environ.get("KUBEGRAF_SCREENSHOTS", "")
+# The names of those to take, separated by spaces, and then of the window alone; else all, of whole pages.
+CHOSEN = os.environ.get("KUBEGRAF_SCREENSHOTS_OF", "").split()
 
 
 LOOKS = [("light", WIDE), ("dark", WIDE), ("dark", NARROW), ("light", NARROW)]
@@ -72,7 +74,7 @@ def overflow(page: Page) -> int:
 
 
 def picture(page: Page, name: str) -> None:
-    """Takes a picture of the whole page, where pictures are wanted."""
-    if PICTURES:
+    """Takes a picture of the page, where pictures are wanted."""
+    if PICTURES and (not CHOSEN or name in CHOSEN):
         Path(PICTURES).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=f"{PICTURES}/{name}.png", full_page=True, animations="disabled")
+        page.screenshot(path=f"{PICTURES}/{name}.png", full_page=not CHOSEN, animations="disabled")

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from connectors import outbox, tally
+from connectors import outbox, tally, text
 from connectors.errors import Reason
 from connectors.models import Attempt, Connector, Delivery, Outcome
 from connectors.outbox import Order, delivery_for
@@ -80,7 +80,7 @@ def test_what_waits_is_counted_with_its_oldest() -> None:
     found = vitals_of([connector])[connector.pk]
 
     assert (found.waiting, found.oldest_waiting_at) == (2, oldest.created_at)
-    assert found.words.endswith(f"2 waiting, the oldest since {oldest.created_at:%Y-%m-%d %H:%M} UTC.")
+    assert found.words.endswith(f"2 waiting, the oldest since {text.moment(oldest.created_at)}.")
 
 
 def test_all_connectors_take_two_queries(django_assert_num_queries: Any) -> None:

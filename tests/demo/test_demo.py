@@ -38,7 +38,9 @@ def test_the_demo_fills_its_inbox_is_marked_and_leaves_nothing_behind(data: Path
     until(lambda: services(data) == {"slack", "teams", "email", "webhook"}, 60)
 
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/admin/login/") as page:
-        assert "[Demo]" in page.read().decode()
+        words = page.read().decode()
+    assert "[Demo]" in words
+    assert "only for this test" in words  # who sits at the machine need not look for it
     refused = urllib.request.Request(f"http://127.0.0.1:{port}/demo/inbox/slack/", b"no message")
     with pytest.raises(urllib.error.HTTPError, match="400"):
         urllib.request.urlopen(refused)
