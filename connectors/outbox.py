@@ -114,6 +114,7 @@ def redeliver(deliveries: Iterable[Delivery]) -> int:
             Delivery.objects.select_for_update()
             .filter(pk__in=ids, connector__isnull=False)
             .exclude(status__in=UNSETTLED)
+            .order_by("pk")
             .only("pk", "connector_id")
         )
         Delivery.objects.filter(pk__in=[row.pk for row in rows]).update(

@@ -148,7 +148,9 @@ def _insert(events: Sequence[Event]) -> dict[uuid.UUID, uuid.UUID]:
 
 def _change(changes: dict[uuid.UUID, Change]) -> list[Event]:
     """Updates open events; returns those that have become worse."""
-    events = Event.objects.select_for_update().filter(pk__in=changes, status=EventStatus.FIRING)
+    # Locked in the order in which `events.handling` locks them, or either could wait for the other.
+    firing = Event.objects.filter(pk__in=changes, status=EventStatus.FIRING)
+    events = firing.order_by("pk").select_for_update()
     worsened, touched = [], []
     for event in events:
         change = changes[event.pk]
@@ -168,7 +170,7 @@ def _change(changes: dict[uuid.UUID, Change]) -> list[Event]:
 
 def _resolve(ends: dict[uuid.UUID, datetime]) -> tuple[list[Event], list[Event]]:
     """Resolves open events; returns them, and those that were resolved by hand before and are gone now."""
-    events = list(Event.objects.select_for_update().filter(STILL_SO, pk__in=ends))
+    events = list(Event.objects.filter(STILL_SO, pk__in=ends).order_by("pk").select_for_update())
     gone = [event for event in events if event.lingers]
     for event in gone:
         event.lingers, event.gone_at = False, ends[event.pk]
