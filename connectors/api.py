@@ -99,12 +99,7 @@ class ConnectorSerializer(StrictModelSerializer):
             "paused_at", "paused_reason", "last_success_at", "last_failure_at", "last_failure",
         )  # fmt: skip
 
-    fleeting = frozenset(
-        {
-            "state", "state_words", "health", "warnings", "breaker", "breaker_until", "paused_at",
-            "paused_reason", "last_success_at", "last_failure_at", "last_failure",
-        }
-    )  # fmt: skip
+    fleeting = ("health",)
 
     @extend_schema_field(serializers.ChoiceField(choices=[state.value for state in State]))
     def get_state(self, connector: Connector) -> str:

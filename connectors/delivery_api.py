@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import mixins, serializers
 from rest_framework.decorators import action
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -33,14 +33,26 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
         )  # fmt: skip
 
 
+class Said(serializers.CharField):
+    """What the message says under the field's name; empty where it is no message."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(read_only=True, source="*", **more)
+
+    def to_representation(self, value: Any) -> str:
+        """The text."""
+        delivery: Delivery = value
+        return delivery.says(str(self.field_name))
+
+
 class DeliverySerializer(serializers.ModelSerializer[Delivery]):
     """A message on its way through a connector, without its attempts."""
 
     type = serializers.CharField(source="provider", help_text="The connector's type.")
     event = serializers.CharField(source="message_id", help_text="The id of what it reports.")
-    title = serializers.CharField(source="message.title", default="")
-    event_type = serializers.CharField(source="message.event_type", default="")
-    severity = serializers.CharField(source="message.severity", default="")
+    title = Said()
+    event_type = Said()
+    severity = Said()
     status = Word("DeliveryStatus", DeliveryStatus.choices)
     reason = serializers.CharField(help_text=f"Why it failed: {', '.join(Reason)}.")
 
@@ -58,7 +70,12 @@ class DeliveryDetailSerializer(DeliverySerializer):
     """A message on its way through a connector, with what was to be said and every attempt."""
 
     attempts = AttemptSerializer(many=True, read_only=True)
-    message = serializers.DictField(read_only=True)
+    message = serializers.SerializerMethodField()
+
+    @extend_schema_field(serializers.DictField())
+    def get_message(self, delivery: Delivery) -> Any:
+        """As it is on record; empty where that is no message."""
+        return delivery.message if isinstance(delivery.message, dict) else {}
 
     class Meta(DeliverySerializer.Meta):
         fields = (*DeliverySerializer.Meta.fields, "message", "attempts")

@@ -23,21 +23,17 @@ OTHERS = 20
 
 def title_of(delivery: Delivery) -> str:
     """What it is about, on one line."""
-    return text.one_line(_said(delivery, "title")) or "(no title)"
+    return text.one_line(delivery.says("title")) or "(no title)"
 
 
 def event_type_of(delivery: Delivery) -> str:
     """The type of what it reports."""
-    return _said(delivery, "event_type")
+    return delivery.says("event_type")
 
 
 def severity_of(delivery: Delivery) -> str:
     """How bad what it reports is."""
-    return _said(delivery, "severity")
-
-
-def _said(delivery: Delivery, name: str) -> str:
-    return str(delivery.message.get(name, "")) if isinstance(delivery.message, dict) else ""
+    return delivery.says("severity")
 
 
 @dataclass(frozen=True, slots=True)

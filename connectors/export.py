@@ -79,7 +79,7 @@ def _after(
 
 def _cell(delivery: Delivery, column: str) -> str:
     if column in _OF_MESSAGE:
-        value: Any = delivery.message.get(column, "") if isinstance(delivery.message, dict) else ""
+        value: Any = delivery.says(column)
     else:
         value = getattr(delivery, _ATTRIBUTE.get(column, column))
     if isinstance(value, datetime):

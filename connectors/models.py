@@ -207,6 +207,11 @@ class Delivery(models.Model):
         """The frozen message. Raises msgspec.ValidationError if what is on record is none."""
         return Message.from_json(self.message)
 
+    def says(self, name: str) -> str:
+        """What the message says under that name; "" where it says nothing, or is no message."""
+        said = self.message.get(name) if isinstance(self.message, dict) else None
+        return "" if said is None else str(said)
+
     @property
     def is_follow_up(self) -> bool:
         """Whether it says what became of something told before; False, too, if it cannot be read."""

@@ -20,6 +20,7 @@ from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from connectors.message import JSONDict
+from connectors.problems import InvalidQuery
 
 LIMIT = "limit"
 CURSOR = "cursor"
@@ -118,6 +119,12 @@ class Pages(BasePagination):
                 "schema": {"type": "string", "minLength": 1},
             },
         ]
+
+    def _limit(self, request: Request) -> int:
+        text = request.query_params.get(LIMIT, str(self.default_limit))
+        if text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= self.max_limit:
+            return int(text)
+        raise InvalidQuery({LIMIT: [f"This must be a number from 1 to {self.max_limit}."]})
 
     def _cursor(self, request: Request, salt: str) -> tuple[str, list[Any]] | None:
         text = request.query_params.get(CURSOR)

@@ -167,13 +167,7 @@ class ClusterSerializer(StrictModelSerializer):
             "objects_known", "stream_restarts", "nodes_known", "nodes_not_ready", "created_at",
         )  # fmt: skip
 
-    fleeting = frozenset(
-        {
-            "watcher", "state", "state_message", "problems", "connected_since", "last_change_at",
-            "heartbeat_at", "lag_seconds", "objects_known", "stream_restarts", "nodes_known",
-            "nodes_not_ready",
-        }
-    )  # fmt: skip
+    fleeting = ("last_change_at", "heartbeat_at", "lag_seconds", "objects_known")
 
     def get_kubeconfig_set(self, cluster: Cluster) -> bool:
         """Whether one is stored."""

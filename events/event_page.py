@@ -124,11 +124,7 @@ def _own(event: Event) -> Iterator[Step]:
         by = f" by {event.resolved_by}" if event.resolved_by else ""
         note = event.note if event.acknowledged_at is None else ""
         if event.lingers:
-            note = "\n".join(
-                filter(
-                    None, (note, "The trouble is still seen. It does not open again until it has been over.")
-                )
-            )
+            note = "\n".join(filter(None, (note, LINGERS)))
         yield Step(event.resolved_at, f"Resolved{by}", note)
     if event.gone_at is not None:
         yield Step(event.gone_at, "The trouble itself was over")
@@ -137,7 +133,7 @@ def _own(event: Event) -> Iterator[Step]:
 def _told(deliveries: Sequence[Delivery]) -> Iterator[Step]:
     opened: set[str] = set()
     for delivery in deliveries:
-        said = delivery.message.get("status", "") if isinstance(delivery.message, dict) else ""
+        said = delivery.says("status")
         verb = "Telling" if delivery.is_unsettled else "Told"
         if said in FOLLOW_UPS:
             what = f" that it is {said}"

@@ -155,6 +155,13 @@ class Silence(models.Model):
     def __str__(self) -> str:
         return self.reason
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Saves what people edit. That it was ended meanwhile is for `events.silences.end` alone to say."""
+        if not self._state.adding and kwargs.get("update_fields") is None:
+            names = {field.name for field in self._meta.concrete_fields if not field.primary_key}
+            kwargs["update_fields"] = names - {"ended_at", "ended_by"}
+        super().save(*args, **kwargs)
+
     @property
     def over_at(self) -> datetime:
         """When it is or was over, ended early or not."""

@@ -19,7 +19,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from events import catalog, conditions
-from events.match import Rule, judge, types_of
+from events.match import EventFacts, Rule, judge, types_of
 from events.models import Event, EventStatus, Silence, SilenceState
 from events.render import facts_of
 from events.route import Turn, route
@@ -39,9 +39,11 @@ class Matcher:
     rule: Rule
     resources: list[str]
 
-    def covers(self, event: Event) -> bool:
-        """Whether the silence is about this event: each of its matchers holds."""
-        if not judge(self.rule, facts_of(event)).wanted:
+    def covers(self, event: Event, facts: EventFacts | None = None) -> bool:
+        """Whether the silence is about this event: each of its matchers holds. `facts` are the event's."""
+        if self.rule.types is not None and event.event_type not in self.rule.types:
+            return False  # most are about something else, and need no verdict in words
+        if not judge(self.rule, facts or facts_of(event)).wanted:
             return False
         return (
             not self.resources
@@ -106,7 +108,8 @@ def hold_on_record(events: Sequence[Event]) -> None:
 
 def _hold(event: Event, known: Iterable[Matcher]) -> bool:
     before = (event.silence_id, event.held)
-    silence_id = next((matcher.silence_id for matcher in known if matcher.covers(event)), None)
+    facts = facts_of(event)
+    silence_id = next((matcher.silence_id for matcher in known if matcher.covers(event, facts)), None)
     event.held = silence_id is not None
     if silence_id is not None:
         event.silence_id = silence_id

@@ -145,8 +145,9 @@ class DraftForm(SubscriptionForm):
     def __init__(self, data: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
         super().__init__(data, *args, **kwargs)
         self.fields["connector"].required = False
+        del self.fields["version"]  # nothing is overwritten
 
     def draft(self) -> Subscription:
         """What is typed, not saved."""
-        names = [name for name in self.cleaned_data if name in self._meta.fields]
+        names = [name for name in self.cleaned_data if name in SubscriptionForm.Meta.fields]
         return Subscription(**{name: self.cleaned_data[name] for name in names})

@@ -42,6 +42,8 @@ class HealthMiddleware:
             return self._get_response(request)
         response = probe()
         response["Cache-Control"] = "no-store"
+        response["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+        response["X-Content-Type-Options"] = "nosniff"
         return response
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
@@ -23,7 +24,7 @@ def history_page(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     kind, who = request.GET.get("kind", ""), request.GET.get("who", "").replace("\0", "")
     wanted = [kind] if kind in visible else visible
-    filters = {"who": who} if who else {}
+    filters: dict[str, Any] = {"who": who} if who else {}
     found = history.lines(wanted, before=_position(request), limit=PAGE + 1, **filters)
     chosen = {"kind": kind if kind in visible else "", "who": who}
     context = {

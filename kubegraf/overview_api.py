@@ -158,6 +158,10 @@ class OverviewSerializer(serializers.Serializer[Overview]):
         return list(FirstStepSerializer(first_steps(found), many=True).data)
 
 
+_ONE = forced_singular_serializer(OverviewSerializer)  # type: ignore[no-untyped-call]
+"""There is one, for all that the action which gives it is called `list`."""
+
+
 class OverviewViewSet(ViewSet):
     """How everything is. For whoever is signed in: each section takes the right to see what it tells of."""
 
@@ -166,7 +170,7 @@ class OverviewViewSet(ViewSet):
     @extend_schema(
         operation_id="v1_overview",
         parameters=[OpenApiParameter("period", enum=[period.value for period in Period], default="24h")],
-        responses=forced_singular_serializer(OverviewSerializer),  # for all that its action is `list`
+        responses=_ONE,
     )
     def list(self, request: Request) -> Response:
         """Up to 50 connectors and clusters, those in trouble first; their own lists have all."""

@@ -68,9 +68,9 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "kubegraf.health.HealthMiddleware",
     "kubegraf.metrics.MetricsMiddleware",
-    "django.middleware.security.SecurityMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "csp.middleware.CSPMiddleware",  # before what answers by itself, so that each answer has a policy
     "kubegraf.policy.ConsolePolicyMiddleware",
+    "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "kubegraf.problems.SlashMiddleware",
@@ -340,6 +340,9 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 FORMAT_MODULE_PATH = "kubegraf.formats"
 USE_TZ = True
+
+# One handler, which is strict: see there.
+FILE_UPLOAD_HANDLERS = ["kubegraf.uploads.SmallFiles"]
 
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,3 +99,16 @@ def _load_stored(cluster: Cluster, configuration: kubernetes.Configuration) -> N
         client_configuration=configuration,
         persist_config=False,
     )
+    for address in (configuration.host, configuration.proxy):
+        _object_to(kubeconfig.host_of(address or ""))
+
+
+def _object_to(host: str) -> None:
+    """Raises ClusterError where a name is that of an address which nobody calls for an API server."""
+    try:
+        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)} if host else set()
+    except OSError:
+        return  # whoever connects will say so
+    if any(map(kubeconfig.objection, found)):
+        text = f"{host} is an address from which clouds hand out credentials, and no API server."
+        raise ClusterError(Trouble.CONFIG, text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
+
+from connectors.transport.address_policy import METADATA
 
 # Far more than any kubeconfig of sense; etcd would not keep an object of this size either.
 SIZE_LIMIT = 1024 * 1024
@@ -27,7 +30,14 @@ _ENCODED = {
     "cluster": ("certificate-authority-data",),
     "user": ("client-certificate-data", "client-key-data"),
 }
-_TEXTS = {"cluster": ("server", "proxy-url", "tls-server-name"), "user": ("token", "username", "password")}
+_TEXTS = {
+    "cluster": ("server", "proxy-url", "tls-server-name", *_ENCODED["cluster"]),
+    "user": ("token", "username", "password", *_ENCODED["user"]),
+    "context": ("cluster", "user"),
+}
+# Written in C where it is there: a megabyte takes Python's own ten seconds and more.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_METADATA = "is where clouds hand out credentials to whoever asks, which no API server is."
 
 
 class KubeconfigError(ValueError):
@@ -67,7 +77,7 @@ class Kubeconfig:
         if name not in self.contexts:
             raise KubeconfigError(f"The kubeconfig has no context “{name}”. {there_are}")
         entry = self.contexts[name]
-        cluster, user = str(entry.get("cluster") or ""), str(entry.get("user") or "")
+        cluster, user = entry.get("cluster") or "", entry.get("user") or ""
         if cluster not in self.clusters:
             raise KubeconfigError(f"The context “{name}” names the cluster “{cluster}”, which is not there.")
         if user and user not in self.users:
@@ -84,6 +94,7 @@ def check(text: str, context: str = "") -> dict[str, Any]:
     `context` must be one of its contexts; "" for its current one.
     """
     document = parse(text)
+    _refuse_aliases(text)
     kubeconfig = Kubeconfig()
     add(kubeconfig, document)
     for name, user in kubeconfig.users.items():
@@ -111,7 +122,7 @@ def parse(text: str, where: str = "The kubeconfig") -> dict[str, Any]:
     if len(text) > SIZE_LIMIT:
         raise KubeconfigError(f"{where} is larger than {SIZE_LIMIT // 1024} KiB.")
     try:
-        document = yaml.safe_load(text)
+        document = yaml.load(text, _Loader)  # noqa: S506 (it is a safe one)
     except yaml.MarkedYAMLError as error:
         line = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
         raise KubeconfigError(f"{where} is not valid YAML{line}.") from None  # the cause quotes the text
@@ -166,6 +177,15 @@ def read(paths: list[Path]) -> Kubeconfig:
     return kubeconfig
 
 
+def _refuse_aliases(text: str) -> None:
+    """Raises KubeconfigError: a few lines of aliases can stand for more than any memory holds."""
+    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, _Loader)):
+        raise KubeconfigError(
+            "The kubeconfig uses aliases of YAML (*name), which are not taken here. Write it out:"
+            " kubectl config view --raw --flatten --minify"
+        )
+
+
 def _entries(document: Mapping[str, Any], kind: str, where: str) -> dict[str, Mapping[str, Any]]:
     """The named entries of `clusters`, `users` or `contexts`, checked for the form of their fields."""
     items = document.get(f"{kind}s") or []
@@ -193,11 +213,36 @@ def _check_fields(kind: str, name: str, entry: Mapping[str, Any], where: str) ->
         if key not in entry:
             continue
         try:
-            pem = base64.b64decode(str(entry[key]), validate=True)
-        except binascii.Error:
+            pem = base64.b64decode(entry[key], validate=True)
+        except (binascii.Error, ValueError):
             pem = b""
         if b"-----BEGIN " not in pem:
             raise KubeconfigError(f"{where}: {key} of the {kind} “{name}” is not a PEM text in base64.")
+
+
+def host_of(address: str) -> str:
+    """The host of a web address; "" where it has none."""
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
+
+
+def objection(host: str) -> str:
+    """Why nobody calls this host, a name or an address, as an API server; "" where nothing is known.
+
+    API servers are private more often than not, so that private addresses are none; those from which clouds
+    hand out credentials are. What a name resolves to is asked when it is called.
+    """
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return _METADATA if host.rstrip(".").lower() in _METADATA_NAMES else ""
+    address = getattr(address, "ipv4_mapped", None) or address
+    return _METADATA if address in METADATA or address.is_link_local else ""
+
+
+_METADATA_NAMES = ("metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal")
 
 
 def _check_server(name: str, cluster: Mapping[str, Any]) -> None:
@@ -210,5 +255,9 @@ def _check_server(name: str, cluster: Mapping[str, Any]) -> None:
         raise KubeconfigError(
             f"The cluster “{name}” has no server with an address such as https://kubernetes.example.com:6443."
         )
+    for key in ("server", "proxy-url"):
+        host = host_of(cluster.get(key) or "")
+        if objection(host):
+            raise KubeconfigError(f"The {key} of the cluster “{name}”, {host}, {_METADATA}")
     if server.username is not None:
         raise KubeconfigError(f"The server of the cluster “{name}” must not hold a user name or password.")

@@ -21,13 +21,23 @@ class Refused(Exception):
     """Somebody does not come in; the text says why, to them."""
 
 
-@transaction.atomic
 def person_of(claims: Mapping[str, Any]) -> User:
     """The user that verified claims stand for, made if they are new, with their roles. Raises Refused.
+
+    Whoever has no role any more is refused, and has lost those that they had: their API tokens open nothing.
 
     They are known by issuer and subject. Whoever comes for the first time is taken for the user with their
     e-mail address only if the provider says that it has verified the address.
     """
+    with transaction.atomic():
+        user = _known(claims)
+    if user is None:
+        raise Refused("You have no role here. Ask an administrator for one.")
+    return user
+
+
+def _known(claims: Mapping[str, Any]) -> User | None:
+    """The user with the roles of now; None where there are none. Raises Refused."""
     issuer, subject = str(claims["iss"]), str(claims["sub"])
     identity = Identity.objects.select_related("user").filter(issuer=issuer, subject=subject).first()
     user = identity.user if identity else _by_address(claims, issuer)
@@ -35,7 +45,9 @@ def person_of(claims: Mapping[str, Any]) -> User:
         raise Refused("Your account here is not active.")
     groups = _groups(claims, user)
     if not groups and not (user and user.is_superuser):
-        raise Refused("You have no role here. Ask an administrator for one.")
+        if identity is not None:
+            roles.give(identity.user, [])
+        return None
     if user is None:
         user = _new(claims)
     if identity is None:

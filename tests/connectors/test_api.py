@@ -1,4 +1,4 @@
-"""Connectors, providers and deliveries over the API. Who may do what is in tests/kubegraf/test_api.py."""
+"""Connectors, providers and deliveries over the API. Who may do what: tests/kubegraf/rights.py."""
 
 from __future__ import annotations
 
@@ -387,6 +387,26 @@ def test_deliveries_are_not_written_over_the_api(caller: Caller) -> None:
     for method, path in (("POST", "deliveries/"), ("PATCH", f"deliveries/{delivery.pk}/")):
         assert caller.call(method, path, {}).status_code == 405
     assert caller.call("DELETE", f"deliveries/{delivery.pk}/").status_code == 405
+
+
+def test_dead_letters_are_summed_up_with_what_to_do(caller: Caller) -> None:
+    hook, other = make_connector(), make_connector("other")
+    for connector, reason in ((hook, "tls"), (hook, "tls"), (other, "")):
+        make_delivery(connector, status="failed", reason=reason)
+    make_delivery(hook, status="delivered")
+    Connector.objects.filter(name="other").delete()
+    summed = caller.get("deliveries/dead-letters/")
+    tls, unknown = summed["groups"]
+    assert (summed["amount"], summed["more"]) == (3, False)
+    assert (tls["connector"], tls["connector_name"], tls["reason"], tls["amount"]) == (
+        hook.pk,
+        "hook",
+        "tls",
+        2,
+    )
+    assert tls["remedy"].startswith("Renew the certificate")
+    assert (unknown["connector"], unknown["connector_name"], unknown["remedy"]) == (None, "other", "")
+    assert caller.call("GET", "deliveries/dead-letters/?connector=1").status_code == 400
 
 
 # --- Providers ------------------------------------------------------------------------------------------

@@ -96,7 +96,7 @@ def test_what_is_ordered_by_name_is_paged_by_name(caller: Caller) -> None:
     assert found == [row["name"] for row in caller.get("connectors/")["results"]]
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "WzFd", "a:b:c", "%00", "€"])
+@pytest.mark.parametrize("cursor", ["x", "WzFd", "a:b:c", "%00", "€"])
 def test_a_cursor_that_is_none_leads_nowhere(caller: Caller, cursor: str) -> None:
     answer = caller.call("GET", f"events/?cursor={cursor}")
     assert (answer.status_code, "There is no such page" in answer.text) == (404, True)

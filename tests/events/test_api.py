@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from connectors import setup
 from connectors.models import Connector, Delivery
 from events import catalog
-from events.models import Cluster, Event, Subscription
+from events.models import Cluster, Event, Subscription, WatchLease
 from tests.calling import Caller, mistakes
 from tests.events.test_forms import KUBECONFIG
 from tests.events.test_seed_format import EXAMPLES, example, webhook
@@ -111,6 +112,20 @@ def test_a_file_is_imported_and_each_step_told(caller: Caller) -> None:
 def test_a_dry_run_writes_nothing(caller: Caller) -> None:
     (step,) = caller.post("connectors/import/?dry_run=true", webhook(), 200)
     assert (step["id"], step["verb"], Connector.objects.count()) == (None, "created", 0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ("dry_run=yes", "dry_run"),
+        ("dry_run=", "dry_run"),
+        ("dryrun=true", "dryrun"),
+        ("dry_run=true&dry_run=false", "dry_run"),
+    ],
+)
+def test_a_dry_run_that_is_asked_wrongly_is_no_import(caller: Caller, asked: str, field: str) -> None:
+    answer = caller.post(f"connectors/import/?{asked}", webhook(), 400)
+    assert (list(mistakes(answer)), Connector.objects.count()) == ([field], 0)
 
 
 def test_an_import_tells_all_errors_with_their_places(caller: Caller) -> None:
@@ -314,6 +329,24 @@ def test_how_a_cluster_goes_can_be_read_and_not_written(caller: Caller) -> None:
     assert caller.get(f"clusters/{cluster.pk}/")["problems"] == {"nodes": "forbidden"}
     answer = caller.patch(f"clusters/{cluster.pk}/", {"state": "watching"}, 400)
     assert list(mistakes(answer)) == ["state"]
+
+
+def test_what_was_read_of_a_cluster_can_be_sent_in_while_its_watch_goes_on(caller: Caller) -> None:
+    cluster = make_cluster(heartbeat_at=timezone.now(), objects_known=1)
+    read = caller.get(f"clusters/{cluster.pk}/")
+    Cluster.objects.update(heartbeat_at=timezone.now(), last_change_at=timezone.now(), objects_known=2)
+    caller.put(f"clusters/{cluster.pk}/", {**read, "enabled": False})
+    cluster.refresh_from_db()
+    assert (cluster.enabled, cluster.objects_known) == (False, 2)
+
+
+def test_a_cluster_says_who_watches_it(caller: Caller, django_assert_num_queries: Any) -> None:
+    WatchLease.objects.create(cluster=make_cluster(), holder="watcher-1")
+    make_cluster("staging")
+    caller.get("clusters/")
+    with django_assert_num_queries(2):  # the token, the clusters with their leases
+        rows = caller.get("clusters/")["results"]
+    assert [(row["name"], row["watcher"]) for row in rows] == [("production", "watcher-1"), ("staging", "")]
 
 
 # --- Event types ----------------------------------------------------------------------------------------

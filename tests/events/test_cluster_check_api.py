@@ -9,7 +9,7 @@ import pytest
 from events.cluster.checkup import Answer
 from events.models import Access, Cluster
 from events.rights import needed
-from tests.calling import Caller
+from tests.calling import Caller, mistakes
 from tests.deploy.reading import of_kind
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.making import make_cluster
@@ -51,8 +51,9 @@ def test_an_unreachable_cluster_is_an_answer_and_no_error() -> None:
 
 def test_a_draft_that_makes_no_sense_is_refused(server: FakeKubernetes) -> None:
     caller = Caller("add_cluster")
-    assert list(caller.post("clusters/check/", {"access": "kubeconfig"}, 400)) == ["kubeconfig"]
-    assert list(caller.post("clusters/check/", {"access": "in_cluster", "name": "x"}, 400)) == ["name"]
+    assert list(mistakes(caller.post("clusters/check/", {"access": "kubeconfig"}, 400))) == ["kubeconfig"]
+    named = {"access": "in_cluster", "name": "x"}
+    assert list(mistakes(caller.post("clusters/check/", named, 400))) == ["name"]
     assert server.asked() == []
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from connectors.models import Delivery
 from events.models import Event, Silence
 from events.record import Batch, write
-from tests.calling import Caller
+from tests.calling import API, Caller, mistakes
 from tests.making import make_connector, make_event, make_silence, make_subscription
 
 pytestmark = pytest.mark.django_db
@@ -102,7 +102,7 @@ def test_a_silence_from_an_event_is_for_exactly_that_kind(operator: Caller) -> N
 def test_an_impossible_silence_of_an_event_is_refused(
     event: Event, operator: Caller, body: dict[str, str], field: str
 ) -> None:
-    assert list(operator.post(f"events/{event.pk}/silence/", body, 400)) == [field]
+    assert list(mistakes(operator.post(f"events/{event.pk}/silence/", body, 400))) == [field]
     assert Silence.objects.count() == 0
 
 
@@ -146,15 +146,30 @@ def test_a_silence_is_made_changed_and_ended(operator: Caller) -> None:
 
 def test_what_a_silence_in_force_covers_cannot_be_changed(operator: Caller) -> None:
     silence = make_silence(namespaces=["shop"])
-    assert list(operator.patch(f"silences/{silence.pk}/", {"namespaces": ["*"]}, 400)) == ["namespaces"]
+    answer = operator.patch(f"silences/{silence.pk}/", {"namespaces": ["*"]}, 400)
+    assert list(mistakes(answer)) == ["namespaces"]
     coming = make_silence(namespaces=["shop"], starts_at=timezone.now() + timedelta(minutes=5))
     assert operator.patch(f"silences/{coming.pk}/", {"namespaces": ["*"]})["namespaces"] == ["*"]
+
+
+def test_nobody_overwrites_a_silence_that_they_have_not_seen(operator: Caller) -> None:
+    silence = make_silence(namespaces=["shop"])
+    seen = operator.call("GET", f"silences/{silence.pk}/").headers["ETag"]
+    operator.patch(f"silences/{silence.pk}/", {"reason": "It takes longer"})
+    late = operator.client.patch(
+        f"{API}silences/{silence.pk}/",
+        {"reason": "It is done"},
+        content_type="application/json",
+        headers={"Authorization": f"Token {operator.token}", "If-Match": seen},
+    )
+    silence.refresh_from_db()
+    assert (late.status_code, silence.reason) == (412, "It takes longer")
 
 
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({"reason": "x", "duration": "1h"}, "non_field_errors"),
+        ({"reason": "x", "duration": "1h"}, ""),
         ({"reason": "x", "clusters": ["*"]}, "ends_at"),
         ({"duration": "1h", "clusters": ["*"]}, "reason"),
         ({"reason": "x", "duration": "1h", "event_types": ["pod_crsh"]}, "event_types"),
@@ -164,7 +179,7 @@ def test_what_a_silence_in_force_covers_cannot_be_changed(operator: Caller) -> N
     ],
 )
 def test_an_impossible_silence_is_refused(operator: Caller, body: dict[str, Any], field: str) -> None:
-    assert list(operator.post("silences/", body, 400)) == [field]
+    assert list(mistakes(operator.post("silences/", body, 400))) == [field]
     assert Silence.objects.count() == 0
 
 

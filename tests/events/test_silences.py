@@ -239,3 +239,13 @@ def test_without_a_silence_a_write_costs_one_small_query_more(
 def test_a_beat_with_nothing_held_asks_little(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     with django_assert_num_queries(5):  # the transaction's two, what is in force twice, what is held
         silences.release()
+
+
+def test_who_edits_a_silence_does_not_bring_back_one_that_was_ended_meanwhile() -> None:
+    silence = make_silence()
+    seen = Silence.objects.get()
+    assert silences.end(silence, "alice")
+    seen.reason = "It takes longer"
+    seen.save()
+    stored = Silence.objects.get()
+    assert (stored.state, stored.ended_by, stored.reason) == ("over", "alice", "It takes longer")

@@ -12,7 +12,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
 
-from kubegraf import roles
+from kubegraf import roles, tokens
 from kubegraf.models import Identity
 from kubegraf.oidc.claims import roles_of, rules
 from kubegraf.oidc.people import CONFLICT
@@ -110,8 +110,13 @@ def test_who_has_lost_the_claim_has_lost_the_role(client: Client, provider: oidc
     sign_in(client, provider)
     provider.claims["groups"] = []
     second = Client()
+    _, token = tokens.issue(User.objects.get(), "a program of theirs")
+    asked = {"headers": {"Authorization": f"Token {token}"}}
+    assert client.get("/api/v1/connectors/", **asked).status_code == 200
     assert sign_in(second, provider).status_code == 403
     assert not is_in(second)
+    assert User.objects.get().groups.count() == 0
+    assert client.get("/api/v1/connectors/", **asked).status_code == 403
 
 
 def test_who_is_not_active_here_stays_outside(client: Client, provider: oidc.Provider) -> None:

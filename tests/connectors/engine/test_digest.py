@@ -367,7 +367,7 @@ def test_the_api_lists_what_a_digest_told_of(receiver: Receiver, clock: time_mac
 
     answer = Caller(everything=True).get("deliveries/", sent_in=str(made.pk))
 
-    assert answer["count"] == 30
+    assert len(answer["results"]) == 30
     assert {row["sent_in"] for row in answer["results"]} == {str(made.pk)}
 
 
