@@ -33,7 +33,7 @@ pytest: $(VENV)/.dev    ## the tests alone, on SQLite and on PostgreSQL
 	$(BIN)/python -m pytest -n auto --dist loadgroup --database=postgresql
 
 # Taken by the tests in a browser, so that no picture shows what is no longer so.
-SCREENSHOTS := overview overview-dark-1280 connector-types connector-slack subscription-form events event silence \
+SCREENSHOTS := overview overview-dark-1280 connector-types subscription-form events event silence \
                delivery dead-letters cluster-checked history
 screenshots: $(VENV)/.dev   ## take the pictures in docs/images again
 	@$(BIN)/python -m tests.browser.install

@@ -31,6 +31,7 @@ class RolePage(GroupAdmin, ConsolePage[Group]):
     list_display = ("name", "summary", "people_number")
     ordering = ("pk",)
     search_fields = ()
+    filter_horizontal = ()  # two lists side by side, which neither fit a telephone nor have names
     readonly_fields = ("summary", "rights", "people")
 
     @admin.display(description="what it is for")

@@ -54,7 +54,7 @@ def test_the_first_five_minutes(
     page.get_by_label("URL").fill(f"{receiver.url}/hook")
 
     # 3. Say what it should hear of. Save.
-    page.get_by_role("checkbox", name="pod_crash_loop").check()
+    page.locator("[name=subscriptions-0-event_types][value=pod_crash_loop]").check()
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("is added. Test it now")).to_be_visible()
 

@@ -48,7 +48,7 @@ def test_somebody_signs_in_adds_a_connector_and_tests_it_without_a_mouse(
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
 
-    page.wait_for_url("**/admin/")
+    page.get_by_role("heading", name="Overview").wait_for()
     tab_to(page, "Connectors")
     page.keyboard.press("Enter")
     page.wait_for_url("**/connectors/connector/")
