@@ -1,4 +1,4 @@
-"""Who may do what to whom. The console and the API ask here, so that neither allows what the other refuses."""
+"""Who may do what to whom. Console and API ask here, so that neither allows what the other refuses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.contrib.auth.models import Permission, User
 from django.db.models import Q
 
 NOT_OF_THEMSELVES = ("roles", "is_active")
-"""What nobody changes of themselves, by the names of the fields: they would shut themselves out, or let in."""
+"""Fields that nobody changes of themselves: they would shut themselves out, or give themselves more."""
 
 OF_ONESELF = "Nobody changes this of themselves."
 """What is said to whoever tries."""
