@@ -81,7 +81,7 @@ class PersonSerializer(StrictModelSerializer):
         known = {group.name: group for group in Group.objects.filter(name__in=names)}
         held = set() if self.instance is None else {group.name for group in self.instance.groups.all()}
         giver = self.context["request"].user
-        errors = {}
+        errors: dict[Any, list[str]] = {}
         for place, name in enumerate(names):
             if name not in known:
                 errors[place] = ["There is no such role."]
