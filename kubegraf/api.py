@@ -11,6 +11,7 @@ from events.silence_api import SilenceViewSet
 from events.subscription_api import ConnectorViewSet, SubscriptionViewSet
 from kubegraf.history_api import HistoryViewSet
 from kubegraf.overview_api import OverviewViewSet
+from kubegraf.people_api import PersonViewSet, RoleViewSet
 from kubegraf.token_api import ApiTokenViewSet
 
 router = DefaultRouter()
@@ -24,5 +25,7 @@ router.register("clusters", ClusterViewSet, "cluster")
 router.register("event-types", EventTypeViewSet, "event-type")
 router.register("providers", ProviderViewSet, "provider")
 router.register("overview", OverviewViewSet, "overview")
+router.register("people", PersonViewSet, "person")
+router.register("roles", RoleViewSet, "role")
 router.register("tokens", ApiTokenViewSet, "token")
 router.register("history", HistoryViewSet, "history")

@@ -16,7 +16,8 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from connectors import history
 from connectors.console import ConsolePage
-from kubegraf import roles
+from kubegraf import people, roles
+from kubegraf.models import ApiToken
 
 
 class RolesField(forms.ModelMultipleChoiceField[Group]):
@@ -69,10 +70,10 @@ class PersonForm(WithRoles, UserChangeForm):  # type: ignore[misc]  # the theme'
             words = 'Stored hashed. <a class="kg-link" href="{}">Set another one</a>.'
             self.fields["password"].help_text = format_html(words, "../password/")
         if self.instance.pk == self.giver.pk:
-            for name in ("roles", "is_active"):
+            for name in people.NOT_OF_THEMSELVES:
                 if name in self.fields:
                     self.fields[name].disabled = True
-                    self.fields[name].help_text = "Nobody changes this of themselves."
+                    self.fields[name].help_text = people.OF_ONESELF
 
 
 class NewPersonForm(WithRoles, UserCreationForm):  # type: ignore[misc]  # the theme's form has no types
@@ -144,12 +145,18 @@ class PersonPage(UserAdmin[User], ConsolePage[User]):
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Nobody changes whoever may do more than they: it would be theirs with a new password."""
-        return super().has_change_permission(request, obj) and _reaches(request, obj)
+        allowed = super().has_change_permission(request, obj)
+        return allowed and (obj is None or people.may_change(request.user, obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """The same; and nobody deletes themselves."""
-        allowed = super().has_delete_permission(request, obj) and _reaches(request, obj)
-        return allowed and (obj is None or obj.pk != request.user.pk)
+        allowed = super().has_delete_permission(request, obj)
+        return allowed and (obj is None or people.may_delete(request.user, obj))
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Their API tokens go with them, which by themselves nobody deletes."""
+        shown, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        return shown, counts, lacking - {ApiToken._meta.verbose_name}, protected
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Saves, and gives the roles."""
@@ -162,10 +169,3 @@ class PersonPage(UserAdmin[User], ConsolePage[User]):
 
 def _single_rights(person: User) -> list[str]:
     return sorted(person.user_permissions.values_list("name", flat=True))
-
-
-def _reaches(request: HttpRequest, person: User | None) -> bool:
-    user: Any = request.user
-    if person is None or user.is_superuser or user.pk == person.pk:
-        return True
-    return not person.is_superuser and bool(user.has_perms(person.get_all_permissions()))

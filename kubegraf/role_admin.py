@@ -37,8 +37,7 @@ class RolePage(GroupAdmin, ConsolePage[Group]):
     @admin.display(description="what it is for")
     def summary(self, group: Group) -> str:
         """A sentence."""
-        role = roles.ROLES.get(group.name)
-        return role.summary if role else "A role of your own."
+        return roles.summary(group)
 
     @admin.display(description="people", ordering="people_number")
     def people_number(self, group: Any) -> int:

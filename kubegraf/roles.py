@@ -104,6 +104,12 @@ def in_order(groups: Iterable[Group]) -> list[Group]:
     )
 
 
+def summary(group: Group) -> str:
+    """What a role is for, in a sentence."""
+    role = ROLES.get(group.name)
+    return role.summary if role else "A role of your own."
+
+
 def give(user: User, groups: Iterable[Group]) -> None:
     """Makes these the roles of somebody. Whoever may do anything at all may enter the console."""
     before = _names(user)

@@ -71,6 +71,11 @@ class ProviderBackend(OIDCAuthenticationBackend):  # type: ignore[misc]  # the l
             return user
         return None
 
+    def get_user(self, user_id: Any) -> User | None:
+        """Who is in a session; nobody, once they are not active. The library would go on."""
+        user: User | None = super().get_user(user_id)
+        return user if user is not None and user.is_active else None
+
     def _refuse(self, request: HttpRequest, words: str, why: str) -> None:
         logger.warning("A sign-in by OpenID Connect was refused (%s): %s", why, words)
         request.refusal = words  # type: ignore[attr-defined]  # shown by kubegraf.oidc.pages

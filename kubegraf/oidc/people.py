@@ -16,6 +16,11 @@ from kubegraf.oidc.claims import roles_of, rules
 
 CONFLICT = "An account with your e-mail address already exists here, and it is not yours by this provider."
 
+SUPERUSER = (
+    "The account with your e-mail address may do everything here, and an address does not open it."
+    " Sign in with its name and password."
+)
+
 
 class Refused(Exception):
     """Somebody does not come in; the text says why, to them."""
@@ -27,7 +32,8 @@ def person_of(claims: Mapping[str, Any]) -> User:
     Whoever has no role any more is refused, and has lost those that they had: their API tokens open nothing.
 
     They are known by issuer and subject. Whoever comes for the first time is taken for the user with their
-    e-mail address only if the provider says that it has verified the address.
+    e-mail address only if the provider says that it has verified the address, and never for a superuser:
+    whoever decides about addresses at the provider would decide about everything here.
     """
     with transaction.atomic():
         user = _known(claims)
@@ -66,6 +72,8 @@ def _by_address(claims: Mapping[str, Any], issuer: str) -> User | None:
     found = list(User.objects.filter(email__iexact=address)[:2]) if address else []
     if len(found) > 1 or (found and found[0].identities.filter(issuer=issuer).exists()):
         raise Refused(CONFLICT)
+    if found and found[0].is_superuser:
+        raise Refused(SUPERUSER)
     return found[0] if found else None
 
 

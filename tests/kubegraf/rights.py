@@ -101,6 +101,14 @@ THE_API: dict[tuple[str, str], tuple[str, ...]] = {
     ("POST", "tokens/"): (VIEWER,),
     ("GET", "tokens/{apitoken}/"): (ADMIN, "kubegraf.view_apitoken"),  # somebody else's
     ("DELETE", "tokens/{apitoken}/"): (ADMIN, "kubegraf.view_apitoken", "kubegraf.change_apitoken"),
+    ("GET", "people/"): (ADMIN, "auth.view_user"),
+    ("POST", "people/"): (ADMIN, "auth.add_user", "auth.change_user"),  # it gives roles
+    ("GET", "people/{user}/"): (ADMIN, "auth.view_user"),
+    ("PUT", "people/{user}/"): (ADMIN, "auth.change_user"),
+    ("PATCH", "people/{user}/"): (ADMIN, "auth.change_user"),
+    ("DELETE", "people/{user}/"): (ADMIN, "auth.delete_user"),
+    ("GET", "roles/"): (ADMIN, "auth.view_group"),
+    ("GET", "roles/{group}/"): (ADMIN, "auth.view_group"),
     ("GET", "history/"): (
         ADMIN,
         "connectors.view_historicalconnector or events.view_historicalsubscription"

@@ -39,7 +39,7 @@ from tests.making import (
 pytestmark = pytest.mark.django_db
 
 UUIDS = ("event", "delivery", "deadletter")
-NUMBERED = ("connector", "subscription", "silence", "cluster", "apitoken")
+NUMBERED = ("connector", "subscription", "silence", "cluster", "apitoken", "user", "group")
 RIGHTS = {right for _, *needed in THE_API.values() for clause in needed for right in clause.split(" or ")}
 
 

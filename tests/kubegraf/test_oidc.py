@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as configured
+from django.contrib.auth import get_user
 from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
@@ -15,7 +16,7 @@ from django.urls import reverse
 from kubegraf import roles, tokens
 from kubegraf.models import Identity
 from kubegraf.oidc.claims import roles_of, rules
-from kubegraf.oidc.people import CONFLICT
+from kubegraf.oidc.people import CONFLICT, SUPERUSER
 from tests.fakes import oidc
 from tests.kubegraf import with_oidc
 
@@ -127,6 +128,13 @@ def test_who_is_not_active_here_stays_outside(client: Client, provider: oidc.Pro
     assert not is_in(second)
 
 
+def test_who_is_not_active_any_more_is_in_no_session(client: Client, provider: oidc.Provider) -> None:
+    sign_in(client, provider)
+    assert client.get("/api/docs/").status_code == 200
+    User.objects.update(is_active=False)
+    assert get_user(client).is_anonymous
+
+
 # --- Nobody takes over somebody else's account ------------------------------------------------------------
 
 
@@ -148,6 +156,26 @@ def test_a_verified_address_is_the_account_that_has_it(client: Client, provider:
     sign_in(client, provider)
     assert User.objects.get().pk == ours.pk
     assert ours.identities.get().subject == "42"
+
+
+def test_no_address_opens_the_account_of_a_superuser(client: Client, provider: oidc.Provider) -> None:
+    root = User.objects.create_superuser("root", email="ada@example.com")
+    provider.claims["email_verified"] = True
+    answer = sign_in(client, provider)
+    assert (answer.status_code, SUPERUSER in answer.text) == (403, True)
+    assert (is_in(client), Identity.objects.count()) == (False, 0)
+    assert (User.objects.get(), root.groups.count()) == (root, 0)
+
+
+def test_who_has_come_in_before_and_is_a_superuser_since_still_comes_in(
+    client: Client, provider: oidc.Provider
+) -> None:
+    provider.claims["email_verified"] = True
+    sign_in(client, provider)
+    User.objects.update(is_superuser=True)
+    second = Client()
+    sign_in(second, provider)
+    assert second.session["_auth_user_id"] == str(User.objects.get().pk)
 
 
 def test_an_account_that_is_somebody_elses_by_the_provider_is_not_given_away(

@@ -54,6 +54,8 @@ def test_a_kubeconfig_is_in_no_answer(schema: Any) -> None:
         ("silences", "Silence"),
         ("deliveries", "Delivery"),
         ("tokens", "ApiToken"),
+        ("people", "Person"),
+        ("roles", "Role"),
         ("history", "Line"),
     ],
 )

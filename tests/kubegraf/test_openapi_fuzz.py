@@ -14,7 +14,7 @@ from typing import Any
 import hypothesis
 import pytest
 import schemathesis
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from drf_spectacular.generators import SchemaGenerator
@@ -91,6 +91,8 @@ def rows(one_connection: None) -> dict[str, Any]:
         "events": str(event.pk),
         "deliveries": str(delivery.pk),
         "silences": make_silence(event_types=["node_down"]).pk,
+        "people": User.objects.create_user("somebody", "somebody@example.com").pk,
+        "roles": Group.objects.get(name="Viewer").pk,
         "tokens": tokens.issue(admin, "another")[0].pk,
     }
 

@@ -10,7 +10,8 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
-from kubegraf import roles
+from kubegraf import roles, tokens
+from kubegraf.models import ApiToken
 
 pytestmark = pytest.mark.django_db
 
@@ -134,8 +135,10 @@ def test_an_admin_gives_no_role_that_has_more_than_they(client: Client) -> None:
     assert list(user.groups.values_list("name", flat=True)) == ["Viewer"]
 
 
+@pytest.mark.parametrize("active", [True, False])
 @pytest.mark.parametrize("more", [{"is_superuser": True}, {"role": "Keepers"}])
-def test_an_admin_changes_nobody_who_may_do_more(client: Client, more: dict[str, Any]) -> None:
+def test_an_admin_changes_nobody_who_may_do_more(client: Client, more: dict[str, Any], active: bool) -> None:
+    more = {**more, "is_active": active}
     keepers = Group.objects.create(name="Keepers")
     keepers.permissions.add(Permission.objects.get(codename="delete_group"))
     user = person("somebody", more.pop("role", ""), password="as it was", **more)
@@ -160,6 +163,15 @@ def test_nobody_shuts_themselves_out(client: Client) -> None:
     assert client.post(reverse("admin:auth_user_delete", args=(boss.pk,)), {"post": "yes"}).status_code == 403
     boss = User.objects.get(pk=boss.pk)
     assert (boss.email, boss.is_active, boss.groups.get().name) == ("boss@example.com", True, "Admin")
+
+
+def test_somebody_who_is_deleted_takes_their_tokens_along(client: Client) -> None:
+    user = person("somebody", "Viewer")
+    tokens.issue(user, "CI")
+    client.force_login(person("boss", "Admin"))
+    client.post(reverse("admin:auth_user_delete", args=(user.pk,)), {"post": "yes"})
+    assert not User.objects.filter(username="somebody").exists()
+    assert not ApiToken.objects.exists()
 
 
 # --- The page of a role ---------------------------------------------------------------------------------

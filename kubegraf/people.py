@@ -1,0 +1,45 @@
+"""Who may do what to whom. Console and API ask here, so that neither allows what the other refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import Permission, User
+from django.db.models import Q
+
+NOT_OF_THEMSELVES = ("roles", "is_active")
+"""Fields that nobody changes of themselves: they would shut themselves out, or give themselves more."""
+
+OF_ONESELF = "Nobody changes this of themselves."
+"""What is said to whoever tries."""
+
+
+def rights_of(person: User) -> set[str]:
+    """Every right that somebody's roles and single rights give, as app.codename.
+
+    Also of somebody who is not active, whom Django says to have none: they would be back with all of them.
+    """
+    held = Permission.objects.filter(Q(group__user=person) | Q(user=person))
+    return {f"{app}.{name}" for app, name in held.values_list("content_type__app_label", "codename")}
+
+
+def reaches(user: Any, person: User) -> bool:
+    """Whether somebody may do all that a person may: who does not, would get it with a new password."""
+    if user.is_superuser or user.pk == person.pk:
+        return True
+    return not person.is_superuser and bool(user.has_perms(rights_of(person)))
+
+
+def may_add(user: Any) -> bool:
+    """Whether somebody may add people: it takes the right to change them, too, for it gives roles."""
+    return bool(user.has_perms(("auth.add_user", "auth.change_user")))
+
+
+def may_change(user: Any, person: User) -> bool:
+    """Whether somebody may change this person."""
+    return bool(user.has_perm("auth.change_user")) and reaches(user, person)
+
+
+def may_delete(user: Any, person: User) -> bool:
+    """Whether somebody may delete this person, who is never themselves."""
+    return bool(user.has_perm("auth.delete_user")) and user.pk != person.pk and reaches(user, person)
