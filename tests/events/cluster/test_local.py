@@ -52,7 +52,7 @@ def test_with_neither_it_says_what_to_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("clusters: [", "is not valid YAML (line 1)."),
+        ("clusters: [", "is not valid YAML (line 2)."),
         ("hello", "is not one: a kubeconfig has clusters, users and contexts, as in `kubectl config view`."),
     ],
 )
