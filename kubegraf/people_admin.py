@@ -143,6 +143,10 @@ class PersonPage(UserAdmin[User], ConsolePage[User]):
         form = super().get_form(request, obj, change=change, **kwargs)
         return type(form.__name__, (form,), {"giver": request.user})
 
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Adding gives roles: it takes the right to change people, too."""
+        return super().has_add_permission(request) and people.may_add(request.user)
+
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Nobody changes whoever may do more than they: it would be theirs with a new password."""
         allowed = super().has_change_permission(request, obj)
