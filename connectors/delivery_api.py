@@ -21,6 +21,7 @@ from connectors.errors import Reason
 from connectors.filters import Id, Moment
 from connectors.models import UNSETTLED, Attempt, Delivery, DeliveryStatus
 from connectors.rest import Api, Conflict, StrictSerializer, Word
+from connectors.stretches import Stretches
 
 
 class AttemptSerializer(serializers.ModelSerializer[Attempt]):
@@ -161,6 +162,11 @@ class DeliveryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
     queryset = Delivery.objects.all()
     filterset_class = DeliveryFilters
     order = ("-created_at", "-id")
+    stretches = Stretches(
+        slow=("type", "reason", "key", "event_type", "severity", "cluster", "namespace"),
+        few=("event", "sent_in"),
+        leading=("connector", "status"),
+    )
     lookup_value_regex = r"[0-9a-fA-F-]{32,36}"
     permission_of_action = {"redeliver": "change", "cancel": "change"}
 

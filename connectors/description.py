@@ -7,7 +7,6 @@ from typing import Any
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import Direction, OpenApiParameter
 
-from connectors.editing import WRITING
 from connectors.message import JSONDict
 from connectors.paging import CURSOR
 from connectors.problems import CONTENT_TYPE, ProblemSerializer
@@ -38,14 +37,19 @@ class Schema(AutoSchema):
         action = getattr(self.view, "action", None)
         if not getattr(self.view, "versioned", False):
             return parameters
-        if action in WRITING:
+        if action in self._writing():
             parameters.append(_header("If-Match", "The ETag that the change is made to; 412 if it is past."))
         if action == "retrieve":
             parameters.append(_header("If-None-Match", "An ETag that is known; 304 if it is still so."))
-        if action in _SHOWING:
+        if action in _SHOWING or (action in self._writing() and action != "destroy"):
             words = "The version of what is configured here."
             parameters.append(_header("ETag", words, response=[200, 201, 304]))
         return parameters
+
+    def _writing(self) -> tuple[str, ...]:
+        """The actions that heed If-Match."""
+        writing: tuple[str, ...] = getattr(self.view, "writing", ())
+        return writing
 
     def _get_filter_parameters(self) -> list[JSONDict]:
         """The filters, none of which may be empty."""
@@ -82,9 +86,9 @@ class Schema(AutoSchema):
             found.append("404")
         if self.method in ("POST", "PUT", "PATCH"):
             found += ["413", "415"]
-        if versioned and action in WRITING:
+        if versioned and action in self._writing():
             found += ["412"]
-        if self.method == "POST" or (versioned and action in WRITING):
+        if self.method == "POST" or (versioned and action in self._writing()):
             found.append("409")
         return found
 

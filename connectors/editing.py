@@ -41,11 +41,13 @@ class KeepApi(
     """A collection of rows that people make and change, and that stay."""
 
     versioned = True
+    writing: tuple[str, ...] = WRITING
+    """The actions that lock the row which they write, and heed If-Match."""
 
     def get_queryset(self) -> QuerySet[Any]:
         """The rows; locked where one is about to be written."""
         queryset: QuerySet[Any] = super().get_queryset()
-        return queryset.select_for_update(of=("self",)) if self.action in WRITING else queryset
+        return queryset.select_for_update(of=("self",)) if self.action in self.writing else queryset
 
     def version(self, row: Model) -> str:
         """The version of all that a write to this row may overwrite."""
@@ -54,7 +56,7 @@ class KeepApi(
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """One of them. 304 where If-None-Match names its version; how it fares may be otherwise by now."""
         row = self.get_object()
-        etag = self._etag(row)
+        etag = self.etag(row)
         if _names(request.headers.get("If-None-Match", ""), etag):
             return Response(status=status.HTTP_304_NOT_MODIFIED, headers={"ETag": etag})
         return Response(self.get_serializer(row).data, headers={"ETag": etag})
@@ -79,7 +81,7 @@ class KeepApi(
                 row = self.get_object()
                 serializer = self.get_serializer(row, data=request.data, partial=kwargs.get("partial", False))
                 serializer.is_valid(raise_exception=True)
-                self._demand_seen(request, row)
+                self.demand_seen(request, row)
                 self.perform_update(serializer)
                 etag = self._etag_now(row.pk)
         except IntegrityError:
@@ -87,18 +89,20 @@ class KeepApi(
         row._prefetched_objects_cache = {}  # as REST framework's own update does
         return Response(serializer.data, headers={"ETag": etag})
 
-    def _demand_seen(self, request: Request, row: Model) -> None:
+    def demand_seen(self, request: Request, row: Model) -> None:
+        """Raises Stale where If-Match names another version than this locked row has."""
         wanted = request.headers.get("If-Match")
-        etag = self._etag(row)
+        etag = self.etag(row)
         if wanted is not None and not _names(wanted, etag):
             raise Stale(etag)
 
-    def _etag(self, row: Model) -> str:
+    def etag(self, row: Model) -> str:
+        """The version as a header has it."""
         return f'"{self.version(row)}"'
 
     def _etag_now(self, pk: object) -> str:
         """The ETag of what is stored: a value in hand may be of another type than what comes back."""
-        return self._etag(super().get_queryset().get(pk=pk))
+        return self.etag(super().get_queryset().get(pk=pk))
 
 
 class EditApi(mixins.DestroyModelMixin, KeepApi):
@@ -108,7 +112,7 @@ class EditApi(mixins.DestroyModelMixin, KeepApi):
         """Deletes one. 412 where If-Match names another version than it has by now."""
         with transaction.atomic():
             row = self.get_object()
-            self._demand_seen(request, row)
+            self.demand_seen(request, row)
             self.perform_destroy(row)
         return Response(status=status.HTTP_204_NO_CONTENT)
 

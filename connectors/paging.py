@@ -21,6 +21,7 @@ from rest_framework.views import APIView
 
 from connectors.message import JSONDict
 from connectors.problems import InvalidQuery
+from connectors.stretches import AT_ONCE, Stretches
 
 LIMIT = "limit"
 CURSOR = "cursor"
@@ -28,14 +29,16 @@ FORWARD, BACK = "after", "before"
 
 Place = list[Any]
 """Where a row stands in its list, as JSON has it."""
-Look = Callable[[str, Place | None, int], list[Any]]
+Look = Callable[[str, Place | None, int], tuple[list[Any], Place | None]]
 
 
 class Pages(BasePagination):
     """`?limit=`, and a cursor that nobody need understand: it comes with the links to the pages beside.
 
     A view's `order` names the columns that its rows are ordered by, a minus in front for descending. They
-    are never null, and together unique. What is no single table is paged by `page`.
+    are never null, and together unique. What is no single table is paged by `page`. Where a view has
+    `stretches` and is asked for what no index finds, a page may have fewer rows than there is room for, or
+    none, and lead on all the same.
     """
 
     default_limit = 50
@@ -47,36 +50,65 @@ class Pages(BasePagination):
         """The rows of the page asked for. Raises InvalidQuery and NotFound."""
         order: tuple[str, ...] = getattr(view, "order", ("pk",))
 
-        def look(way: str, place: Place | None, amount: int) -> list[Any]:
+        listing: Any = view
+        stretches: Stretches | None = getattr(view, "stretches", None)
+        record = stretches.of(request, listing) if stretches else None
+
+        def look(way: str, place: Place | None, amount: int) -> tuple[list[Any], Place | None]:
             directed = order if way == FORWARD else tuple(map(_reversed, order))
-            beyond = queryset if place is None else queryset.filter(_beyond(directed, place))
-            return list(beyond.order_by(*directed)[:amount])
+            rows, edge = queryset, None
+            if place is not None:
+                rows = rows.filter(_beyond(directed, place))
+            if record is not None:
+                beyond = record if place is None else record.filter(_beyond(directed, place))
+                ends = beyond.order_by(*directed).only(*(name.lstrip("-") for name in order))
+                edges = [place_of(row) for row in ends[AT_ONCE - 1 : AT_ONCE + 1]]
+                if len(edges) == 2:
+                    edge, outside = edges
+                    rows = rows.filter(_beyond(tuple(map(_reversed, directed)), outside))
+            return list(rows.order_by(*directed)[:amount]), edge
 
         def place_of(row: Model) -> Place:
             return [_field(row, name).value_to_string(row) for name in order]
 
-        return self.page(request, f"{queryset.model._meta.label_lower}:{','.join(order)}", look, place_of)
+        what = f"{queryset.model._meta.label_lower}:{','.join(order)}"
+        return self.page(request, what, look, place_of, has_end=True)
 
-    def page(self, request: Request, what: str, look: Look, place_of: Callable[[Any], Place]) -> list[Any]:
+    def page(
+        self,
+        request: Request,
+        what: str,
+        look: Look,
+        place_of: Callable[[Any], Place],
+        *,
+        has_end: bool = False,
+    ) -> list[Any]:
         """The rows of the page asked for. Raises InvalidQuery and NotFound.
 
         `what` tells one list from another, whose cursors are none of this one. `look` finds so many rows
-        beyond a place, FORWARD or BACK, the nearest first; `place_of` says where a row stands.
+        beyond a place, FORWARD or BACK, the nearest first, and says where it stopped looking if that was
+        before the end; `place_of` says where a row stands. Where the list `has_end`, BACK from no place finds
+        the last rows, so that an empty page leads back as well.
         """
         salt = f"{__name__}:{what}"
         limit, cursor = self._limit(request), self._cursor(request, salt)
         way, place = cursor or (FORWARD, None)
-        rows = look(way, place, limit + 1)
+        rows, edge = look(way, place, limit + 1)
         more, rows = len(rows) > limit, rows[:limit]
-        if way == BACK:
-            rows.reverse()
+        ahead = place_of(rows[-1]) if more else edge
+        nowhere: Place | None = [] if has_end else None
+        behind = (place_of(rows[0]) if rows else edge or nowhere) if cursor else None
 
-        def link(way: str, row: Any) -> str:
-            sealed = signing.dumps([way, *place_of(row)], salt=salt, compress=True)
+        def link(way: str, place: Place | None) -> str | None:
+            if place is None:
+                return None
+            sealed = signing.dumps([way, *place], salt=salt, compress=True)
             return replace_query_param(request.build_absolute_uri(), CURSOR, sealed)
 
-        self._next = link(FORWARD, rows[-1]) if rows and (more or way == BACK) else None
-        self._previous = link(BACK, rows[0]) if rows and (more if way == BACK else cursor) else None
+        if way == BACK:
+            rows.reverse()
+            ahead, behind = behind, ahead
+        self._next, self._previous = link(FORWARD, ahead), link(BACK, behind)
         return rows
 
     def get_paginated_response(self, data: Any) -> Response:
@@ -126,7 +158,7 @@ class Pages(BasePagination):
             return int(text)
         raise InvalidQuery({LIMIT: [f"This must be a number from 1 to {self.max_limit}."]})
 
-    def _cursor(self, request: Request, salt: str) -> tuple[str, list[Any]] | None:
+    def _cursor(self, request: Request, salt: str) -> tuple[str, Place | None] | None:
         text = request.query_params.get(CURSOR)
         if text is None:
             return None
@@ -136,7 +168,7 @@ class Pages(BasePagination):
             raise NotFound(
                 "There is no such page of this list. Leave the cursor out to begin at the first."
             ) from None
-        return way, values
+        return way, values or None
 
 
 def _field(row: Model, name: str) -> Any:

@@ -23,6 +23,7 @@ from connectors import query, wellformed
 from connectors.json_types import type_problem
 from connectors.paging import CURSOR, LIMIT, Pages
 from connectors.problems import InvalidQuery
+from connectors.stretches import Stretches
 
 LARGEST_BODY = 1024 * 1024
 """Bytes. A configuration or an event is a few kilobytes; a megabyte is no accident."""
@@ -201,7 +202,7 @@ class Api(viewsets.GenericViewSet[Any]):
     """What every collection of rows has in common.
 
     `order` names the columns that pages are ordered by (`connectors.paging`), `ingest` the actions that have
-    the rate of ingest (`connectors.throttling`).
+    the rate of ingest (`connectors.throttling`), `stretches` what no index finds (`connectors.stretches`).
     """
 
     parser_classes = (WellFormedJSONParser,)
@@ -211,5 +212,6 @@ class Api(viewsets.GenericViewSet[Any]):
     lookup_value_regex = r"[0-9]{1,18}"
     permission_of_action: ClassVar[dict[str, Any]] = {}
     order: ClassVar[tuple[str, ...]] = ("pk",)
+    stretches: ClassVar[Stretches | None] = None
     ingest: ClassVar[Collection[str]] = ()
     """The actions that take in reports: what a token for them covers, under a rate of their own."""

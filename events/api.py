@@ -16,6 +16,7 @@ from connectors.editing import EditApi
 from connectors.filters import Id, Moment, YesOrNo
 from connectors.message import JSONDict, Severity, Status
 from connectors.rest import Api, StrictModelSerializer, StrictSerializer, Word
+from connectors.stretches import Stretches
 from events import access, catalog, external
 from events.cluster_check_api import ClusterChecks
 from events.handling_api import Handling
@@ -114,6 +115,11 @@ class EventViewSet(Handling, mixins.ListModelMixin, mixins.RetrieveModelMixin, A
     serializer_class = EventSerializer
     filterset_class = EventFilters
     order = ("-first_seen", "-id")
+    stretches = Stretches(
+        slow=("severity", "cluster", "namespace", "resource", "acknowledged", "silenced"),
+        few=("silence",),
+        leading=("event_type", "status"),
+    )
     lookup_value_regex = r"[0-9a-fA-F-]{32,36}"
     ingest = ("create",)
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+from django.db.models import BooleanField, ExpressionWrapper, JSONField, Q, TextField
+from django.db.models.functions import Cast
 
 from connectors.models import Delivery
 from events import catalog
+from events.match import EventFacts
 from events.models import Event, EventStatus, Subscription
 from events.render import facts_of
 from events.route import ORIGIN
-from events.rules import rule_for
-from events.why import Answer, Asked, Outcome, Question, Told, explain
+from events.rules import CLAUSES
+from events.why import Answer, Asked, Clause, Outcome, Question, Told, clause, explain
 
 SHOWN = 25
 """How many answers people are shown; there may be thousands of subscriptions."""
@@ -43,18 +47,14 @@ def why(event: Event, shown: int = SHOWN) -> Explanation:
     """The explanation, as everything is now, with at most that many answers."""
     holds = list(holds_of(event))
     about = event.details.get("connector_id") if event.event_type == "connector_failing" else None
+    facts = facts_of(event)
     question = Question(
-        facts=facts_of(event),
-        since=event.first_seen,
+        facts=facts,
         held_back=next((hold.words for hold in holds if not hold.past), ""),
         about_connector=about,
     )
-    answers = explain(question, _asked(), _told(event), ORIGIN)
-    return Explanation(
-        holds=holds,
-        answers=answers[:shown],
-        more=dict(Counter(answer.outcome for answer in answers[shown:])),
-    )
+    answers, more = explain(question, _asked(event, facts), _told(event), ORIGIN, shown)
+    return Explanation(holds=holds, answers=answers, more=more)
 
 
 def holds_of(event: Event) -> Iterator[Hold]:
@@ -73,32 +73,72 @@ def holds_of(event: Event) -> Iterator[Hold]:
         yield Hold(kind="silenced", words="Silenced.")
 
 
-def _asked() -> Iterator[Asked]:
-    """Every subscription, those too that are not in force. Without the connectors' secrets."""
-    for subscription in (
-        Subscription.objects.select_related("connector")
-        .only(*_COLUMNS, "connector__name", "connector__enabled")
-        .order_by("pk")
-        .iterator(chunk_size=2000)
-    ):
-        rule, unreadable = None, ""
-        try:
-            rule = rule_for(subscription)
-        except (catalog.UnknownEventType, ValueError) as error:
-            unreadable = str(error)
-        yield Asked(
-            subscription_id=subscription.pk,
-            connector_id=subscription.connector_id,
-            connector=subscription.connector.name,
-            enabled=subscription.enabled,
-            connector_enabled=subscription.connector.enabled,
-            changed_at=subscription.updated_at,
-            rule=rule,
-            unreadable=unreadable,
+def _asked(event: Event, facts: EventFacts) -> Iterator[Asked]:
+    """Every subscription, those too that are not in force.
+
+    JSON stays text until a clause is met for the first time: most of them say the same.
+    """
+    rows = (
+        Subscription.objects.order_by("pk")
+        .annotate(
+            changed_since=ExpressionWrapper(Q(updated_at__gt=event.first_seen), output_field=BooleanField()),
+            **{f"{name}_text": Cast(name, TextField()) for name in _COLUMNS},
         )
+        .values_list(
+            "pk",
+            "connector_id",
+            "connector__name",
+            "enabled",
+            "connector__enabled",
+            "changed_since",
+            *(f"{name}_text" for name in _COLUMNS),
+        )
+    )
+    clauses = _Clauses(facts)
+    for pk, connector_id, name, enabled, connector_enabled, changed, *said in rows.iterator(chunk_size=2000):
+        found, unreadable = clauses.of(said)
+        yield Asked(pk, connector_id, name, enabled, connector_enabled, changed, found, unreadable)
 
 
-_COLUMNS = [field.attname for field in Subscription._meta.concrete_fields]
+_COLUMNS = tuple(dict.fromkeys(column for columns, _ in CLAUSES.values() for column in columns))
+"""The columns in which a subscription says what it wants."""
+_IS_JSON = {name for name in _COLUMNS if isinstance(Subscription._meta.get_field(name), JSONField)}
+
+
+class _Clauses:
+    """Reads and judges the clauses of subscriptions: each once, however many have it."""
+
+    def __init__(self, facts: EventFacts) -> None:
+        self._facts = facts
+        self._found: dict[tuple[str, tuple[str, ...]], Clause | str] = {}
+        self._places = [
+            (name, tuple(_COLUMNS.index(column) for column in columns))
+            for name, (columns, _) in CLAUSES.items()
+        ]
+
+    def of(self, said: Sequence[str]) -> tuple[tuple[Clause, ...] | None, str]:
+        """The clauses that these columns say; or None, and why they cannot be read."""
+        clauses = []
+        for name, places in self._places:
+            key = (name, tuple([said[place] for place in places]))
+            found = self._found.get(key)
+            if found is None:
+                found = self._found[key] = self._read(*key)
+            if isinstance(found, str):
+                return None, found
+            clauses.append(found)
+        return tuple(clauses), ""
+
+    def _read(self, name: str, said: tuple[str, ...]) -> Clause | str:
+        columns, read = CLAUSES[name]
+        values = [
+            json.loads(text) if column in _IS_JSON else text
+            for column, text in zip(columns, said, strict=True)
+        ]
+        try:
+            return clause(name, read(*values), self._facts)
+        except (catalog.UnknownEventType, ValueError) as error:
+            return str(error)
 
 
 def _told(event: Event) -> list[Told]:

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.db.models import Count, Max
@@ -22,6 +22,19 @@ logger = logging.getLogger(__name__)
 SECONDS = 10.0
 """How long rules are believed at most. A change is noticed at once by when its row was saved; this is for the
 rare one whose transaction began before, and ended after, that of another."""
+
+
+CLAUSES: dict[str, tuple[tuple[str, ...], Callable[..., Any]]] = {
+    "types": (("event_types", "conditions"), types_of),
+    "min_severity": (("min_severity",), Severity),
+    "namespaces": (("namespaces",), lambda namespaces: namespaces),
+    "clusters": (("clusters",), lambda clusters: clusters),
+    "conditions": (("conditions",), lambda conditions: conditions),
+    "hours": (("schedule",), schedule.read),
+}
+"""Each clause of a Rule: the subscription's columns that say it, and how they are read.
+
+Reading raises catalog.UnknownEventType, or ValueError for a severity or hours there are not."""
 
 
 class RuleBook:
@@ -73,16 +86,15 @@ def rule_for(subscription: Subscription) -> Rule:
 
     Raises catalog.UnknownEventType, or ValueError for a severity or hours there are not.
     """
+    clauses: dict[str, Any] = {
+        name: read(*(getattr(subscription, column) for column in columns))
+        for name, (columns, read) in CLAUSES.items()
+    }
     return Rule(
         subscription_id=subscription.pk,
         connector_id=subscription.connector_id,
-        types=types_of(subscription.event_types, subscription.conditions),
-        min_severity=Severity(subscription.min_severity),
-        namespaces=subscription.namespaces,
-        clusters=subscription.clusters,
-        conditions=subscription.conditions,
-        hours=schedule.read(subscription.schedule),
         send_resolved=subscription.send_resolved,
+        **clauses,
     )
 
 

@@ -164,9 +164,13 @@ class SilenceAdmin(ConsolePage[Silence]):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """What it silences and what it held back; its form with `?edit`."""
+        silence = self.get_object(request, unquote(object_id))
+        if silence is not None and "version" in request.POST and self._over_meanwhile(request, silence):
+            words = f"{standing(silence)}, after you had opened the page. Nothing has been saved."
+            self.message_user(request, words, messages.WARNING)
+            return HttpResponseRedirect(self.page_of(silence))
         if request.method == "POST" or "edit" in request.GET:
             return super().change_view(request, object_id, form_url, extra_context)
-        silence = self.get_object(request, unquote(object_id))
         if not self.has_view_permission(request, silence):
             raise PermissionDenied
         if silence is None:
@@ -179,6 +183,10 @@ class SilenceAdmin(ConsolePage[Silence]):
             **(extra_context or {}),
         }
         return TemplateResponse(request, "admin/events/silence/page.html", context)
+
+    def _over_meanwhile(self, request: HttpRequest, silence: Silence) -> bool:
+        """Whether somebody who may change silences is late with this one."""
+        return silence.state is SilenceState.OVER and super().has_change_permission(request, silence)
 
     def _shown(self, request: HttpRequest, silence: Silence) -> dict[str, Any]:
         now = timezone.now()

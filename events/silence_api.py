@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django_filters import rest_framework as filters
@@ -14,7 +15,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from connectors.editing import KeepApi
+from connectors.editing import WRITING, KeepApi
 from connectors.rest import Conflict, StrictModelSerializer, Word
 from events import silences, silencing
 from events.models import Silence, SilenceState
@@ -126,6 +127,7 @@ class SilenceViewSet(KeepApi):
     filterset_class = SilenceFilters
     order = ("-starts_at", "-id")
     permission_of_action = {"end": "change"}
+    writing = (*WRITING, "end")
 
     def perform_create(self, serializer: Any) -> None:
         """With the name of who made it."""
@@ -138,8 +140,10 @@ class SilenceViewSet(KeepApi):
     )
     @action(detail=True, methods=["post"])
     def end(self, request: Request, pk: str) -> Response:
-        """Ends it now; what it held back and is still so is told."""
-        silence: Silence = self.get_object()
-        if not silences.end(silence, request.user.get_username()):
-            raise Conflict("It is over already.")
-        return Response(self.get_serializer(silence).data)
+        """Ends it now; what it held back and is still so is told. If-Match is heeded as for a change."""
+        with transaction.atomic():
+            silence: Silence = self.get_object()
+            self.demand_seen(request, silence)
+            if not silences.end(silence, request.user.get_username()):
+                raise Conflict("It is over already.")
+        return Response(self.get_serializer(silence).data, headers={"ETag": self.etag(silence)})

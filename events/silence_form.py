@@ -10,6 +10,7 @@ from django.utils import timezone
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from connectors.form_fields import LinesField
+from connectors.seen import SeenForm
 from events import silencing
 from events.models import Silence
 from events.subscription_form import EventTypesField
@@ -40,7 +41,7 @@ class MomentField(forms.DateTimeField):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M") if isinstance(value, datetime) else value
 
 
-class SilenceForm(forms.ModelForm[Silence]):
+class SilenceForm(SeenForm[Silence]):
     """What is silenced, when, and why."""
 
     event_types = EventTypesField(required=False, help_text="None for every type.")

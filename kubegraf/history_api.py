@@ -72,11 +72,11 @@ class HistoryViewSet(viewsets.ViewSet):
             raise PermissionDenied("Reading the history takes a right to view it.")
         wanted, filters = _filters(request, visible)
 
-        def look(way: str, place: Place | None, amount: int) -> builtins.list[tuple[str, Any]]:
+        def look(way: str, place: Place | None, amount: int) -> tuple[builtins.list[Any], None]:
             beyond = (
                 {} if place is None else {"before" if way == FORWARD else "after": history.read(place[0])}
             )
-            return history.lines(wanted, limit=amount, **beyond, **filters)
+            return history.lines(wanted, limit=amount, **beyond, **filters), None
 
         pages = self.pagination_class()
         page = pages.page(request, "history", look, lambda entry: [history.written(history.position(*entry))])

@@ -166,6 +166,21 @@ def test_nobody_overwrites_a_silence_that_they_have_not_seen(operator: Caller) -
     assert (late.status_code, silence.reason) == (412, "It takes longer")
 
 
+def test_nobody_ends_a_silence_that_they_have_not_seen(operator: Caller) -> None:
+    silence = make_silence(namespaces=["shop"])
+    seen = operator.call("GET", f"silences/{silence.pk}/").headers["ETag"]
+    operator.patch(f"silences/{silence.pk}/", {"duration": "8h"})
+
+    def end(etag: str) -> int:
+        headers = {"Authorization": f"Token {operator.token}", "If-Match": etag}
+        return operator.client.post(f"{API}silences/{silence.pk}/end/", headers=headers).status_code
+
+    assert end(seen) == 412
+    silence.refresh_from_db()
+    assert silence.ended_at is None
+    assert end(operator.call("GET", f"silences/{silence.pk}/").headers["ETag"]) == 200
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
 from connectors.message import Severity
 from events import rules
 from events.match import EventFacts, Rule
-from events.rules import RuleBook
+from events.rules import CLAUSES, RuleBook
 from tests.making import make_connector, make_subscription
 
 FACTS = EventFacts(event_type="pod_crash_loop", severity=Severity.HIGH, namespace="shop")
@@ -85,3 +87,8 @@ def test_what_no_row_tells_is_noticed_a_little_later(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(rules, "SECONDS", 0.0)
 
     assert current() == []
+
+
+def test_every_clause_of_a_rule_is_read_from_a_subscription() -> None:
+    clauses = {field.name for field in fields(Rule)} - {"subscription_id", "connector_id", "send_resolved"}
+    assert set(CLAUSES) == clauses

@@ -13,9 +13,10 @@ from django.test import Client
 from connectors import setup
 from connectors.models import Connector
 from connectors.versions import version_of
-from events.models import Cluster, Subscription
+from events.models import Cluster, Silence, Subscription
+from events.silences import end
 from tests.calling import Caller
-from tests.making import make_cluster, make_connector, make_subscription
+from tests.making import make_cluster, make_connector, make_silence, make_subscription
 
 pytestmark = pytest.mark.django_db
 URL = "https://hooks.example.com/a"
@@ -57,16 +58,26 @@ CHANGES = {
     "connectors/connector": {"name": "renamed"},
     "events/subscription": {"enabled": ""},
     "events/cluster": {"enabled": ""},
+    "events/silence": {"reason": "It takes longer"},
 }
 PLACES = tuple(CHANGES)
+MODELS = {"connector": Connector, "subscription": Subscription, "cluster": Cluster, "silence": Silence}
 
 
 @pytest.fixture
 def addresses() -> dict[str, str]:
     """The pages of one row each."""
     connector = make_connector(url=URL)
-    pks = (connector.pk, make_subscription(make_connector("other"), "hpa_maxed").pk, make_cluster().pk)
-    return {place: f"/admin/{place}/{pk}/change/" for place, pk in zip(PLACES, pks, strict=True)}
+    rows = (
+        connector,
+        make_subscription(make_connector("other"), "hpa_maxed"),
+        make_cluster(),
+        make_silence(clusters=["*"]),
+    )
+    return {
+        place: f"/admin/{place}/{row.pk}/change/" + ("?edit=1" if place == "events/silence" else "")
+        for place, row in zip(PLACES, rows, strict=True)
+    }
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -75,7 +86,7 @@ def test_who_saves_over_what_somebody_changed_meanwhile_is_told_by_whom(
 ) -> None:
     anna, bert = person("anna"), person("bert")
     address = addresses[place]
-    model = {"connector": Connector, "subscription": Subscription, "cluster": Cluster}[place.split("/")[1]]
+    model = MODELS[place.split("/")[1]]
     pk = int(address.split("/")[-3])
     seen = anna.get(address)
     assert carried(seen) == 1
@@ -96,6 +107,18 @@ def test_a_change_by_the_api_counts_as_one_and_is_told_by_whom(addresses: dict[s
     words = f"This connector was changed meanwhile by {program.user.username} at "
     assert words in anna.post(address, fields(seen)).text
     assert setup.join(Connector.objects.get(name="hook"))["method"] == "PUT"
+
+
+def test_who_saves_a_silence_that_somebody_has_ended_meanwhile_is_told_by_whom(
+    addresses: dict[str, str],
+) -> None:
+    anna, address = person("anna"), addresses["events/silence"]
+    seen = anna.get(address)
+    silence = Silence.objects.get()
+    end(silence, "bert")
+    late = anna.post(address, {**fields(seen), "reason": "It takes longer"}, follow=True)
+    assert "Ended by bert just now, after you had opened the page. Nothing has been saved." in late.text
+    assert Silence.objects.get().reason == silence.reason
 
 
 def test_what_the_engine_writes_meanwhile_is_in_nobodys_way(addresses: dict[str, str]) -> None:
