@@ -150,6 +150,31 @@ class ConsolePage(ModelAdmin[M]):
     def _has_history(self) -> bool:
         return self.model._meta.model_name in history.kinds()
 
+    def page_to_read(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        template: str,
+        shown: Callable[[HttpRequest, M], dict[str, Any]],
+        extra_context: dict[str, Any] | None = None,
+        *,
+        title: Callable[[M], str] = str,
+    ) -> HttpResponse:
+        """A row's page that is made to be read, with what `shown` says of it. Raises PermissionDenied."""
+        row = self.get_object(request, unquote(object_id))
+        if not self.has_view_permission(request, row) or request.method not in ("GET", "HEAD"):
+            raise PermissionDenied
+        if row is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]  # not in the stubs
+        context = {
+            **self.admin_site.each_context(request),
+            **shown(request, row),
+            "opts": self.opts,
+            "title": title(row),
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, template, context)
+
     def page_of(self, row: M) -> str:
         """The address of a row's page."""
         meta = self.model._meta

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
@@ -253,19 +252,8 @@ class DeliveryAdmin(RecordPage[Delivery]):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """How it stands, every attempt, and the message: a page to read, with buttons."""
-        delivery = self.get_object(request, unquote(object_id))
-        if not self.has_view_permission(request, delivery) or request.method not in ("GET", "HEAD"):
-            raise PermissionDenied
-        if delivery is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]  # not in the stubs
-        context = {
-            **self.admin_site.each_context(request),
-            **self._shown(request, delivery),
-            "opts": self.opts,
-            "title": title_of(delivery),
-            **(extra_context or {}),
-        }
-        return TemplateResponse(request, "admin/connectors/delivery/page.html", context)
+        page = "admin/connectors/delivery/page.html"
+        return self.page_to_read(request, object_id, page, self._shown, extra_context, title=title_of)
 
     def _shown(self, request: HttpRequest, delivery: Delivery) -> dict[str, Any]:
         now = timezone.now()

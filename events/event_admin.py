@@ -7,8 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
 from django.db.models import Case, IntegerField, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -199,19 +197,8 @@ class EventAdmin(RecordPage[Event]):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """How it stands, what happened, its life, and who was told: a page to read, with buttons."""
-        event = self.get_object(request, unquote(object_id))
-        if not self.has_view_permission(request, event) or request.method not in ("GET", "HEAD"):
-            raise PermissionDenied
-        if event is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]  # not in the stubs
-        context = {
-            **self.admin_site.each_context(request),
-            **self._shown(request, event),
-            "opts": self.opts,
-            "title": event.title,
-            **(extra_context or {}),
-        }
-        return TemplateResponse(request, "admin/events/event/page.html", context)
+        page = "admin/events/event/page.html"
+        return self.page_to_read(request, object_id, page, self._shown, extra_context)
 
     def _shown(self, request: HttpRequest, event: Event) -> dict[str, Any]:
         now = timezone.now()

@@ -7,10 +7,8 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
 from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -171,18 +169,8 @@ class SilenceAdmin(ConsolePage[Silence]):
             return HttpResponseRedirect(self.page_of(silence))
         if request.method == "POST" or "edit" in request.GET:
             return super().change_view(request, object_id, form_url, extra_context)
-        if not self.has_view_permission(request, silence):
-            raise PermissionDenied
-        if silence is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]  # not in the stubs
-        context = {
-            **self.admin_site.each_context(request),
-            **self._shown(request, silence),
-            "opts": self.opts,
-            "title": silence.reason,
-            **(extra_context or {}),
-        }
-        return TemplateResponse(request, "admin/events/silence/page.html", context)
+        page = "admin/events/silence/page.html"
+        return self.page_to_read(request, object_id, page, self._shown, extra_context)
 
     def _over_meanwhile(self, request: HttpRequest, silence: Silence) -> bool:
         """Whether somebody who may change silences is late with this one."""
