@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
+from connectors.encodable import json_bytes
 from connectors.errors import Reason, SendError
 from connectors.message import JSONDict, Message
 
@@ -137,8 +138,7 @@ def request(
     """A request whose body is `payload` as compact JSON; without a payload it has no body."""
     if payload is None:
         return Request(method, url, dict(headers or {}))
-    body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
-    return Request(method, url, {"Content-Type": "application/json", **(headers or {})}, body)
+    return Request(method, url, {"Content-Type": "application/json", **(headers or {})}, json_bytes(payload))
 
 
 def get(url: str, *, headers: Mapping[str, str] | None = None) -> Request:

@@ -7,11 +7,21 @@ arriving.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from typing import Any
 
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+def json_bytes(value: Any) -> bytes:
+    """`value` as compact JSON in UTF-8, made encodable where it is not."""
+    try:
+        return _encode(value).encode()
+    except (TypeError, ValueError):  # of which UnicodeEncodeError is one
+        return _encode(encodable(value)).encode()
 
 
 def encodable(value: Any) -> Any:

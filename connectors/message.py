@@ -111,4 +111,4 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 def iso(moment: datetime) -> str:
     """RFC 3339 in UTC with a `Z`, to the second: 2025-01-15T10:30:00Z."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"

@@ -176,7 +176,7 @@ class Redactor:
         ordered = sorted((form for form in forms if len(form) >= _SHORTEST), key=len, reverse=True)
         self._long = [form for form in ordered if len(form) >= _SHORT]
         self._short = [
-            re.compile(rf"(?<!\w){re.escape(form)}(?!\w)") for form in ordered if len(form) < _SHORT
+            (form, re.compile(rf"(?<!\w){re.escape(form)}(?!\w)")) for form in ordered if len(form) < _SHORT
         ]
         # Headers and addresses are the same from one exchange to the next.
         self._known: dict[str, str] = {}
@@ -195,8 +195,9 @@ class Redactor:
     def _blanked(self, text: str) -> str:
         for form in self._long:
             text = text.replace(form, MASK)
-        for pattern in self._short:
-            text = pattern.sub(MASK, text)
+        for form, pattern in self._short:
+            if form in text:  # which is told much faster than where it stands alone
+                text = pattern.sub(MASK, text)
         for markers, pattern, replacement in _SHAPES:
             for marker in markers:
                 if marker in text:

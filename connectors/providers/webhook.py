@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import re
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit
 
@@ -17,7 +18,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from connectors import body_template
 from connectors.config_values import blank_is_absent, reveal, secret, web_address
 from connectors.conversation import Conversation, Dispatch, Receipt, Request, Response
-from connectors.encodable import encodable
+from connectors.encodable import encodable, json_bytes
 from connectors.errors import Reason, SendError
 from connectors.handshake import reach
 from connectors.message import JSONDict, Message, iso
@@ -133,6 +134,24 @@ class WebhookConfig(Config):
             body_template.check(self.body_template, is_json=self.is_json)
         return self
 
+    @cached_property
+    def frame(self) -> _Frame:
+        """The address, the headers and the signing keys. Raises SendError(MISCONFIGURED)."""
+        headers = {
+            name: reveal(value, f"Header {name}", _header_value) for name, value in self.headers.items()
+        }
+        if not self.own_content_type:
+            headers["Content-Type"] = self.content_type
+        keys = (
+            ("Signing secret", self.signing_secret),
+            ("Previous signing secret", self.previous_signing_secret),
+        )
+        return _Frame(
+            url=reveal(self.url, "URL", web_address),
+            headers=headers,
+            keys=[signing_key(reveal(value, title, _key)) for title, value in keys if value is not None],
+        )
+
     @property
     def own_content_type(self) -> str:
         """The Content-Type among the headers, or nothing."""
@@ -152,7 +171,7 @@ class WebhookConfig(Config):
             return "application/cloudevents+json; charset=utf-8"
         return self.own_content_type or "application/json"
 
-    @property
+    @cached_property
     def is_json(self) -> bool:
         """Whether the body is JSON, in which every value is escaped."""
         kind = self.content_type.partition(";")[0].strip().lower()
@@ -160,14 +179,15 @@ class WebhookConfig(Config):
 
 
 def content(config: WebhookConfig, message: Message, delivery_id: str) -> Any:
-    """The body before it is encoded: decoded JSON, or text where the Content-Type is not JSON.
+    """The body before it is encoded: JSON, decoded, or text where the Content-Type is not JSON.
 
-    Raises TemplateError where the template cannot cope with this message.
+    Parts of it may have no encoding yet (connectors.encodable). Raises TemplateError where the template
+    cannot cope with this message.
     """
     if config.format == "cloudevents":
         return cloud_event(message, delivery_id)
     if not config.body_template:
-        return encodable(message.payload())
+        return message.payload()
     fill = body_template.render_json if config.is_json else body_template.render
     return fill(config.body_template, body_template.values(message))
 
@@ -182,17 +202,20 @@ def cloud_event(message: Message, delivery_id: str) -> JSONDict:
         "type": f"io.kubegraf.{encodable(message.event_type)}",
         "time": iso(message.timestamp),
         "datacontenttype": "application/json",
-        "data": encodable(message.payload()),
+        "data": message.payload(),
     }
     if message.resource:
         event["subject"] = encodable(message.resource)
     return event
 
 
-def _encoded(body: Any, *, is_json: bool) -> bytes:
-    if is_json:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-    return str(body).encode()
+@dataclass(frozen=True, slots=True, repr=False)
+class _Frame:
+    """What all requests of a connector have in common, its secrets looked up."""
+
+    url: str
+    headers: dict[str, str]
+    keys: list[bytes]
 
 
 _ADVICE = {
@@ -214,10 +237,11 @@ def _judge(response: Response, secrets: list[str]) -> None:
     What a receiver answers is quoted, and it may repeat what it was sent: so secrets are hidden before the
     quotation is cut to length, which could leave half of one.
     """
-    said = Redactor(secrets).blank(response.text) if response.status >= 400 else ""
-    error = failure(replace(response, body=said.encode()))
+    error = failure(response)
     if error is None:
         return
+    said = Redactor(secrets).blank(response.text) if response.status >= 400 else ""
+    error = failure(replace(response, body=said.encode())) or error
     text = f"{_ADVICE[response.status]} {error.text}" if response.status in _ADVICE else error.text
     raise SendError(
         error.reason, text, retry=error.retry, retry_after=error.retry_after, disable=error.disable
@@ -243,30 +267,18 @@ class Webhook(Provider[WebhookConfig]):
 
     def send(self, config: WebhookConfig, dispatch: Dispatch) -> Conversation:
         """One request, signed over exactly the bytes that it carries."""
-        url = reveal(config.url, "URL", web_address)
-        headers = {
-            name: reveal(value, f"Header {name}", _header_value) for name, value in config.headers.items()
-        }
-        if not config.own_content_type:
-            headers["Content-Type"] = config.content_type
+        frame = config.frame
         try:
-            body = _encoded(content(config, dispatch.message, dispatch.id), is_json=config.is_json)
+            said = content(config, dispatch.message, dispatch.id)
         except body_template.TemplateError as error:
             raise SendError(Reason.INVALID_MESSAGE, f"Body template: {error}") from None
-        keys = [
-            signing_key(reveal(value, title, _key))
-            for title, value in (
-                ("Signing secret", config.signing_secret),
-                ("Previous signing secret", config.previous_signing_secret),
-            )
-            if value is not None
-        ]
-        if keys:
-            headers |= signature_headers(keys, dispatch.id, int(time.time()), body)
+        body = json_bytes(said) if config.is_json else str(said).encode()
+        if frame.keys:
+            headers = frame.headers | signature_headers(frame.keys, dispatch.id, int(time.time()), body)
         else:
-            headers["webhook-id"] = dispatch.id
-        response = yield Request(config.method, url, headers, body)
-        _judge(response, [url, *headers.values()])
+            headers = frame.headers | {"webhook-id": dispatch.id}
+        response = yield Request(config.method, frame.url, headers, body)
+        _judge(response, [frame.url, *headers.values()])
         return Receipt()
 
     def preview(self, config: WebhookConfig, message: Message) -> Preview:
@@ -274,7 +286,7 @@ class Webhook(Provider[WebhookConfig]):
         address = config.url.get_secret_value()
         where = address if is_reference(address) else urlsplit(address).hostname
         try:
-            body = content(config, message, message.id)
+            body = encodable(content(config, message, message.id))
         except body_template.TemplateError as error:
             body = {"error": f"Body template: {error}"}
         shown = body if isinstance(body, dict) else {"body": body}

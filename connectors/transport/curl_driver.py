@@ -13,8 +13,6 @@ from functools import partial
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from django.views.decorators.debug import sensitive_variables
-
 from connectors.conversation import Call, Conversation, Request, Response
 from connectors.errors import SendError
 from connectors.secrets import Redactor
@@ -22,7 +20,8 @@ from connectors.transport import curl_loop, egress, requests_driver, threads
 from connectors.transport.bounds import GATHER_SECONDS, Bounds
 from connectors.transport.curl_exchange import Exchange, Target, target_of
 from connectors.transport.dialogue import Dialogue, Result, internal_error
-from connectors.transport.outgoing import fit_to_send
+from connectors.transport.outgoing import Inspection
+from connectors.transport.transcript import Scribe
 
 K = TypeVar("K")
 
@@ -55,6 +54,7 @@ class _Run(Generic[K]):
         self._loop = loop
         self._waiting = iter(conversations.items())
         self._redactor = redactor
+        self._scribe = Scribe(redactor)
         self._bounds = bounds
         self._missing = len(conversations)
         self._under_way = 0
@@ -62,6 +62,7 @@ class _Run(Generic[K]):
         # Steps whose outcome has come in, from whichever thread.
         self._outcomes: deque[tuple[K, Dialogue, Response | SendError]] = deque()
         self._helpers: ThreadPoolExecutor | None = None
+        self._inspection = Inspection()
         self._targets: dict[str, Target] = {}
         # By host and port: all addresses of a name, which is looked up once in a run.
         self._addresses: dict[tuple[str, int], Future[list[str]]] = {}
@@ -92,7 +93,7 @@ class _Run(Generic[K]):
     def _begin(self) -> None:
         for key, conversation in islice(self._waiting, self._bounds.concurrency - self._under_way):
             self._under_way += 1
-            dialogue = Dialogue(conversation, self._redactor, time.monotonic() + self._bounds.total)
+            dialogue = Dialogue(conversation, self._scribe, time.monotonic() + self._bounds.total)
             self._perform(key, dialogue, dialogue.begin())
 
     def _continue(self) -> None:
@@ -100,7 +101,6 @@ class _Run(Generic[K]):
             key, dialogue, outcome = self._outcomes.popleft()
             self._perform(key, dialogue, dialogue.answer(outcome))
 
-    @sensitive_variables()
     def _perform(self, key: K, dialogue: Dialogue, asked: Request | Call | None) -> None:
         """Starts what a dialogue asks for."""
         if asked is None:
@@ -112,7 +112,7 @@ class _Run(Generic[K]):
         take = partial(self._take, key, dialogue)
         try:
             if isinstance(asked, Request):
-                self._send(fit_to_send(asked), now, at, take)
+                self._send(self._inspection.fit_to_send(asked), now, at, take)
             else:
                 call = self._helper().submit(
                     threads.perform, asked, at, requests_driver.exchange, self._redactor
@@ -123,7 +123,6 @@ class _Run(Generic[K]):
         except Exception as error:  # noqa: BLE001 - whatever happens must end on record
             take(internal_error(error, self._redactor))
 
-    @sensitive_variables()
     def _send(self, request: Request, now: float, at: float, take: Any) -> None:
         target = self._targets.get(request.url)
         if target is None:

@@ -76,9 +76,21 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def new_handle() -> pycurl.Curl:
+def _has_body(request: Request) -> bool:
+    """Whether one is sent, be it empty."""
+    return request.method != "HEAD" and (bool(request.body) or request.method != "GET")
+
+
+class Handle(pycurl.Curl):
+    """A handle of libcurl's, which keeps its options from one exchange to the next."""
+
+    kind: tuple[Target, str, bool] | None = None
+    """The target and the method it is set up for, and whether there is a body."""
+
+
+def new_handle() -> Handle:
     """A handle with everything set that holds for all exchanges."""
-    handle = pycurl.Curl()
+    handle = Handle()
     for option, value in (
         (pycurl.NOSIGNAL, 1),
         (pycurl.NOPROGRESS, 1),
@@ -129,41 +141,48 @@ class Exchange:
     def _host(self) -> str:
         return self._request.host
 
-    def attach(self, handle: pycurl.Curl) -> None:
+    def attach(self, handle: Handle) -> None:
         """Sets the handle up for this exchange."""
-        request, target, set_ = self._request, self._target, handle.setopt
+        request, set_ = self._request, handle.setopt
+        kind = (self._target, request.method, bool(request.body))
+        if handle.kind != kind:
+            self._set_kind(handle)
+            handle.kind = kind
         remaining = max(self._at - time.monotonic(), 0.001)
         self._seconds = min(bounds.CONNECT_SECONDS, remaining)
         lines = [
             f"{name}: {value}".encode("latin-1") if value else f"{name};".encode("latin-1")
             for name, value in request.headers.items()
         ]
-        if request.method == "HEAD":
-            set_(pycurl.NOBODY, 1)
-        elif request.body or request.method != "GET":
-            set_(pycurl.POST, 1)
+        if _has_body(request):
             set_(pycurl.POSTFIELDS, request.body)
             lines.append(b"Expect:")
             if not any(line[:13].lower() == b"content-type:" for line in lines):
                 lines.append(b"Content-Type:")
-        else:
-            set_(pycurl.HTTPGET, 1)
-        set_(pycurl.CUSTOMREQUEST, request.method)
-        set_(pycurl.URL, target.url)
         set_(pycurl.HTTPHEADER, lines)
         set_(pycurl.TIMEOUT_MS, math.ceil(remaining * 1000))
         set_(pycurl.CONNECTTIMEOUT_MS, math.ceil(self._seconds * 1000))
-        # Whole seconds; a loop that was unused for longer is not used again anyway.
-        set_(pycurl.MAXAGE_CONN, max(1, int(bounds.IDLE_SECONDS)))
         set_(pycurl.OPENSOCKETFUNCTION, self._open)
-        set_(pycurl.HEADERFUNCTION, self._header)
+        set_(pycurl.HEADERFUNCTION, self._headers.append)
         set_(pycurl.WRITEFUNCTION, self._write)
         if self.addresses:
             # These and no others: what was checked is what is connected to.
             shown = (f"[{address}]" if ":" in address else address for address in self.addresses)
-            set_(pycurl.RESOLVE, [f"{target.host}:{target.port}:{','.join(shown)}"])
+            set_(pycurl.RESOLVE, [f"{self._target.host}:{self._target.port}:{','.join(shown)}"])
+
+    def _set_kind(self, handle: Handle) -> None:
+        request, target, set_ = self._request, self._target, handle.setopt
+        if request.method == "HEAD":
+            set_(pycurl.NOBODY, 1)
+        elif _has_body(request):
+            set_(pycurl.POST, 1)
         else:
-            handle.unsetopt(pycurl.RESOLVE)
+            set_(pycurl.HTTPGET, 1)
+        set_(pycurl.CUSTOMREQUEST, request.method)
+        set_(pycurl.URL, target.url)
+        # Whole seconds; a loop that was unused for longer is not used again anyway.
+        set_(pycurl.MAXAGE_CONN, max(1, int(bounds.IDLE_SECONDS)))
+        handle.unsetopt(pycurl.RESOLVE)
         if target.encrypted:
             set_(pycurl.CAINFO, bundle())
 
@@ -184,15 +203,6 @@ class Exchange:
             self._refused = failures.connection_failed(self._host, str(error))
         return _NO_SOCKET
 
-    def _header(self, line: bytes) -> int | None:
-        if line.startswith(b"HTTP/"):
-            self._headers.clear()  # what came before was only interim: 100 Continue, 103 Early Hints
-        self._headers.append(line)
-        if len(self._headers) > bounds.HEADER_LIMIT + 2 or len(line) > bounds.HEADER_BYTES:
-            self._refused = failures.improper(self._host, failures.TOO_MANY_HEADERS)
-            return 0
-        return None
-
     def _write(self, piece: bytes) -> int | None:
         self._body.append(piece)
         self._length += len(piece)
@@ -208,10 +218,17 @@ class Exchange:
 
     def answer(self, handle: pycurl.Curl) -> Response | SendError:
         """What has come, if all of it has."""
-        if not self._headers or self._headers[-1].strip():
-            return failures.broken_off(self._host) if self._headers else failures.unanswered(self._host)
+        lines = self._headers
+        if not lines or lines[-1].strip():
+            return failures.broken_off(self._host) if lines else failures.unanswered(self._host)
+        # What came before the last status line was only interim: 100 Continue, 103 Early Hints.
+        final = max(number for number, line in enumerate(lines) if line.startswith(b"HTTP/"))
+        del lines[:final]
+        # libcurl itself has stopped reading where all of them together are too long.
+        if len(lines) > bounds.HEADER_LIMIT + 2 or any(len(line) > bounds.HEADER_BYTES for line in lines):
+            return failures.improper(self._host, failures.TOO_MANY_HEADERS)
         headers: dict[str, str] = {}
-        for line in self._headers[1:]:
+        for line in lines[1:]:
             name, colon, value = line.decode("latin-1").partition(":")
             if colon:
                 name, value = name.strip().lower(), value.strip()

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 import pycurl
 
 from connectors.transport import bounds
-from connectors.transport.curl_exchange import Exchange, new_handle
+from connectors.transport.curl_exchange import Exchange, Handle, new_handle
 
 _KEPT = 128
 """Connections that a loop keeps open for later, and handles."""
@@ -29,8 +29,8 @@ class Loop:
 
     def __init__(self) -> None:
         self.used_at = time.monotonic()
-        self._under_way: dict[pycurl.Curl, Exchange] = {}
-        self._spare: list[pycurl.Curl] = []
+        self._under_way: dict[Handle, Exchange] = {}
+        self._spare: list[Handle] = []
         self._soon: deque[Callable[[], None]] = deque()
         self._due = float("inf")  # when libcurl wants to be asked again
         self._selector = selectors.DefaultSelector()
@@ -115,7 +115,7 @@ class Loop:
                 exchange = self._end(handle)
                 exchange.take(exchange.failure(handle, code, text))
 
-    def _end(self, handle: pycurl.Curl) -> Exchange:
+    def _end(self, handle: Handle) -> Exchange:
         self._multi.remove_handle(handle)
         if len(self._spare) < _KEPT:
             self._spare.append(handle)

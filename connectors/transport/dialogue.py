@@ -15,7 +15,7 @@ from connectors.errors import Reason, SendError
 from connectors.message import JSONDict
 from connectors.secrets import Redactor
 from connectors.text import clean
-from connectors.transport.transcript import exchange_record, presentable
+from connectors.transport.transcript import Scribe
 
 logger = logging.getLogger(__name__)
 
@@ -45,12 +45,12 @@ class Dialogue:
     on until it gets None. Whatever the provider's code does, it ends in a result.
     """
 
-    def __init__(self, conversation: Conversation, redactor: Redactor, ends_at: float) -> None:
+    def __init__(self, conversation: Conversation, scribe: Scribe, ends_at: float) -> None:
         """`ends_at`, by time.monotonic(), is when the whole conversation has to be over."""
         self.result: Result | None = None
         self.ends_at = ends_at
         self._conversation = conversation
-        self._redactor = redactor
+        self._scribe = scribe
         self._exchanges: list[JSONDict] = []
         self._asked: Request | Call | None = None
         self._asked_at = 0.0
@@ -64,29 +64,27 @@ class Dialogue:
 
     def begin(self) -> Request | Call | None:
         """The first thing to perform."""
-        return self._continue(lambda: next(self._conversation))
+        return self._continue(next, self._conversation)
 
     def answer(self, answer: Response | SendError) -> Request | Call | None:
         """Takes the outcome of what was asked for; returns the next thing to perform, or None at the end."""
         if self._asked is None:
             raise RuntimeError("Nothing was asked for.")
         took = time.monotonic() - self._asked_at
-        self._exchanges.append(exchange_record(self._asked, answer, took, self._redactor))
+        self._exchanges.append(self._scribe.exchange(self._asked, answer, took))
         if isinstance(answer, SendError):
-            error = answer
-            return self._continue(lambda: self._conversation.throw(error))
-        response = answer
-        return self._continue(lambda: self._conversation.send(response))
+            return self._continue(self._conversation.throw, answer)
+        return self._continue(self._conversation.send, answer)
 
-    def _continue(self, move: Callable[[], Request | Call]) -> Request | Call | None:
+    def _continue(self, move: Callable[[Any], Request | Call], given: object) -> Request | Call | None:
         try:
-            asked: object = move()
+            asked: object = move(given)
         except StopIteration as end:
             self._end(end.value)
         except SendError as error:
             self._end(error)
         except Exception as error:  # noqa: BLE001 - whatever a provider does must end on record
-            self._end(internal_error(error, self._redactor))
+            self._end(internal_error(error, self._scribe.redactor))
         else:
             if isinstance(asked, Request | Call):
                 return self._ask(asked)
@@ -104,7 +102,7 @@ class Dialogue:
         try:
             self._conversation.close()
         except Exception as error:  # noqa: BLE001 - as above
-            internal_error(error, self._redactor)
+            internal_error(error, self._scribe.redactor)
         self._end(SendError(reason, text, retry=True))
 
     def _end(self, outcome: object) -> None:
@@ -116,7 +114,7 @@ class Dialogue:
             outcome = SendError(Reason.INTERNAL, "The connector's code ended without a receipt.", retry=True)
         error = SendError(
             outcome.reason,
-            presentable(outcome.text, self._redactor),
+            self._scribe.presentable(outcome.text),
             retry=outcome.retry,
             retry_after=outcome.retry_after,
             disable=outcome.disable,
@@ -125,12 +123,17 @@ class Dialogue:
 
     def _storable(self, receipt: Receipt) -> Receipt:
         """The receipt as the database takes it: parts of it are the receiver's words."""
+        if receipt == _PLAIN:
+            return receipt
         return Receipt(
             remote=_cleaned(dict(receipt.remote)),
-            url=presentable(receipt.url, self._redactor),
+            url=self._scribe.presentable(receipt.url),
             accepted=receipt.accepted,
-            note=presentable(receipt.note, self._redactor),
+            note=self._scribe.presentable(receipt.note),
         )
+
+
+_PLAIN = Receipt()
 
 
 def internal_error(error: Exception, redactor: Redactor) -> SendError:

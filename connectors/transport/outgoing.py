@@ -19,16 +19,50 @@ from connectors.errors import Reason, SendError
 _RESERVED = frozenset(
     ("host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect")
 )
+_OF_EVERY_REQUEST = {name.lower(): name for name in ("User-Agent", "Accept-Encoding", "Accept")}
+_REMEMBERED = 64  # headers, in one run
 # RFC 9110, sections 5.6.2 and 5.5
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
+class Inspection:
+    """Looks at what is to leave in one run. What was found fit once is not looked at again."""
+
+    def __init__(self) -> None:
+        self._addresses: set[str] = set()
+        self._headers: set[tuple[str, str]] = set()
+
+    def fit_to_send(self, request: Request) -> Request:
+        """The request with the headers that all have. Raises SendError if it must not leave at all."""
+        if request.url not in self._addresses:
+            _inspect_address(request.url)
+            self._addresses.add(request.url)
+        headers = dict(_every_request())
+        for item in request.headers.items():
+            if item not in self._headers:
+                _inspect_header(*item)
+                # One that is another in every request is not worth remembering.
+                if len(self._headers) < _REMEMBERED:
+                    self._headers.add(item)
+            name, value = item
+            own = _OF_EVERY_REQUEST.get(name.lower())
+            if own is not None:
+                headers.pop(own, None)
+            headers[name] = value.strip()
+        return Request(request.method, request.url, headers, request.body)
+
+
 @sensitive_variables()
 def fit_to_send(request: Request) -> Request:
-    """The request with the headers that all have. Raises SendError if it must not leave at all."""
+    """One request alone, as `Inspection.fit_to_send`."""
+    return Inspection().fit_to_send(request)
+
+
+@sensitive_variables()
+def _inspect_address(url: str) -> None:
     try:
-        address = urlsplit(request.url)
+        address = urlsplit(url)
         credentials = address.username is not None or address.password is not None
     except ValueError:
         raise unreadable_address() from None
@@ -44,19 +78,18 @@ def fit_to_send(request: Request) -> Request:
         )
     if credentials:
         raise _misconfigured("The address has a user name or password in it; put them into a header.")
-    for name, value in request.headers.items():
-        if not _TOKEN.fullmatch(name):
-            raise _misconfigured("A header's name has characters that are not allowed in one.")
-        if name.lower() in _RESERVED:
-            raise _misconfigured(f"The header {name} cannot be set.")
-        if not _VALUE.fullmatch(value):
-            raise _misconfigured(
-                f"The header {name} has a line break or a character in it that HTTP cannot carry."
-            )
-    given = {name.lower() for name in request.headers}
-    headers = {name: value for name, value in _every_request().items() if name.lower() not in given}
-    headers |= {name: value.strip() for name, value in request.headers.items()}
-    return Request(request.method, request.url, headers, request.body)
+
+
+@sensitive_variables()
+def _inspect_header(name: str, value: str) -> None:
+    if not _TOKEN.fullmatch(name):
+        raise _misconfigured("A header's name has characters that are not allowed in one.")
+    if name.lower() in _RESERVED:
+        raise _misconfigured(f"The header {name} cannot be set.")
+    if not _VALUE.fullmatch(value):
+        raise _misconfigured(
+            f"The header {name} has a line break or a character in it that HTTP cannot carry."
+        )
 
 
 def unreadable_address() -> SendError:

@@ -20,6 +20,7 @@ from connectors.transport.bounds import GATHER_SECONDS, Bounds
 from connectors.transport.deadline import Deadline
 from connectors.transport.dialogue import Dialogue, Result, internal_error
 from connectors.transport.outgoing import fit_to_send
+from connectors.transport.transcript import Scribe
 
 K = TypeVar("K")
 Exchange: TypeAlias = Callable[[Request, Deadline], Response]
@@ -32,9 +33,10 @@ def drive(
     """As `connectors.transport.drive.drive`. Given up half-way, it waits for what is under way."""
     threads = ThreadPoolExecutor(min(bounds.concurrency, len(conversations)), thread_name_prefix="sending")
     ended: SimpleQueue[tuple[K, Future[Result]]] = SimpleQueue()
+    scribe = Scribe(redactor)
     try:
         for key, conversation in conversations.items():
-            future = threads.submit(_lead, exchange, conversation, redactor, bounds)
+            future = threads.submit(_lead, exchange, conversation, scribe, bounds)
             future.add_done_callback(lambda done, key=key: ended.put((key, done)))  # type: ignore[misc]  # mypy cannot infer a lambda's default
         missing = len(conversations)
         while missing:
@@ -56,12 +58,12 @@ def _more(ended: SimpleQueue[tuple[K, Future[Result]]], limit: int) -> Iterator[
 
 
 @sensitive_variables()
-def _lead(exchange: Exchange, conversation: Conversation, redactor: Redactor, bounds: Bounds) -> Result:
-    dialogue = Dialogue(conversation, redactor, time.monotonic() + bounds.total)
+def _lead(exchange: Exchange, conversation: Conversation, scribe: Scribe, bounds: Bounds) -> Result:
+    dialogue = Dialogue(conversation, scribe, time.monotonic() + bounds.total)
     asked = dialogue.begin()
     while asked is not None:
         at = min(time.monotonic() + bounds.timeout, dialogue.ends_at)
-        asked = dialogue.answer(perform(asked, at, exchange, redactor))
+        asked = dialogue.answer(perform(asked, at, exchange, scribe.redactor))
     return dialogue.outcome
 
 

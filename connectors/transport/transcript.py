@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import islice
 from urllib.parse import urlsplit
 
 from connectors.conversation import Call, Request, Response
@@ -17,6 +18,7 @@ REQUEST_BODY = 2048
 RESPONSE_BODY = 1024
 """Characters of a response's body that are kept."""
 _CONSIDERED = 64 * 1024  # bytes of a body that are looked at at all
+_REMEMBERED = 128  # headers, in one run
 _HEADERS = 30
 _HEADER = 256
 
@@ -24,71 +26,80 @@ _HEADER = 256
 _SECRET_HEADER = re.compile(r"auth|cookie|token|secret|key|signature|password|credential", re.IGNORECASE)
 
 
-def exchange_record(
-    step: Request | Call, answer: Response | SendError, seconds: float, redactor: Redactor
-) -> JSONDict:
-    """One exchange as JSON: `request`, then `response` or `error`, and `duration_ms`.
+class Scribe:
+    """Puts the exchanges of one run on record, and blanks the secrets in what is quoted from them."""
 
-    The request has `method`, `url`, `headers` and `body`; the response `status`, `headers`, `body` and, where
-    it was longer than what is read, `truncated`; the error `reason` and `text`.
-    """
-    record: JSONDict = {"request": _request(step, redactor), "duration_ms": round(seconds * 1000)}
-    if isinstance(answer, Response):
-        record["response"] = _response(answer, redactor)
-    else:
-        record["error"] = {"reason": answer.reason.value, "text": presentable(answer.text, redactor)}
-    return record
+    def __init__(self, redactor: Redactor) -> None:
+        self.redactor = redactor
+        # Addresses, and most headers, are the same from one exchange of a run to the next.
+        self._addresses: dict[str, str] = {}
+        self._headers: dict[tuple[str, str], tuple[str, str]] = {}
 
+    def exchange(self, step: Request | Call, answer: Response | SendError, seconds: float) -> JSONDict:
+        """One exchange as JSON: `request`, then `response` or `error`, and `duration_ms`.
 
-def presentable(text: str, redactor: Redactor, limit: int = 2000) -> str:
-    """`text` without secrets and without what no database or page takes, cut at `limit` characters."""
-    # Blanked before it is cut: half a secret would not be recognised.
-    text = redactor.blank(clean(text))
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+        The request has `method`, `url`, `headers` and `body`; the response `status`, `headers`, `body` and,
+        where it was longer than what is read, `truncated`; the error `reason` and `text`.
+        """
+        record: JSONDict = {"request": self._request(step), "duration_ms": round(seconds * 1000)}
+        if isinstance(answer, Response):
+            record["response"] = self._response(answer)
+        else:
+            record["error"] = {"reason": answer.reason.value, "text": self.presentable(answer.text)}
+        return record
 
+    def presentable(self, text: str, limit: int = 2000) -> str:
+        """`text` without secrets and without what no database or page takes, cut at `limit` characters."""
+        # Blanked before it is cut: half a secret would not be recognised.
+        text = self.redactor.blank(clean(text))
+        return text if len(text) <= limit else text[: limit - 1] + "…"
 
-def _request(step: Request | Call, redactor: Redactor) -> JSONDict:
-    if isinstance(step, Call):
-        return {"method": type(step).__name__, "url": step.host}
-    record: JSONDict = {
-        "method": step.method,
-        "url": _url(step.url, redactor),
-        "headers": _headers(step.headers, redactor),
-    }
-    if step.body:
-        record["body"] = presentable(step.body[:_CONSIDERED].decode(errors="replace"), redactor, REQUEST_BODY)
-    return record
+    def _request(self, step: Request | Call) -> JSONDict:
+        if isinstance(step, Call):
+            return {"method": type(step).__name__, "url": step.host}
+        url = self._addresses.get(step.url)
+        if url is None:
+            url = self._addresses[step.url] = self._address(step.url)
+        record: JSONDict = {"method": step.method, "url": url, "headers": self._all(step.headers)}
+        if step.body:
+            text = step.body[:_CONSIDERED].decode(errors="replace")
+            record["body"] = self.presentable(text, REQUEST_BODY)
+        return record
 
+    def _response(self, response: Response) -> JSONDict:
+        record: JSONDict = {
+            "status": response.status,
+            "headers": self._all(response.headers),
+            "body": self.presentable(response.text, RESPONSE_BODY),
+        }
+        if response.truncated:
+            record["truncated"] = True
+        return record
 
-def _response(response: Response, redactor: Redactor) -> JSONDict:
-    record: JSONDict = {
-        "status": response.status,
-        "headers": _headers(response.headers, redactor),
-        "body": presentable(response.text, redactor, RESPONSE_BODY),
-    }
-    if response.truncated:
-        record["truncated"] = True
-    return record
+    def _address(self, url: str) -> str:
+        """The address with its secrets blanked; of a query only that there is one."""
+        try:
+            parts = urlsplit(url)
+            port = f":{parts.port}" if parts.port is not None else ""
+        except ValueError:
+            return ""
+        host = parts.hostname or ""
+        origin = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
+        shown = self.presentable(f"{origin}{parts.path}")
+        path = shown.removeprefix(origin) if shown.startswith(origin) else f"/{MASK}"
+        return origin + path + (f"?{MASK}" if parts.query else "")
 
+    def _all(self, headers: Mapping[str, str]) -> dict[str, str]:
+        shown: dict[str, str] = {}
+        for item in islice(headers.items(), _HEADERS):
+            pair = self._headers.get(item)
+            if pair is None:
+                pair = self._header(*item)
+                if len(self._headers) < _REMEMBERED:
+                    self._headers[item] = pair
+            shown[pair[0]] = pair[1]
+        return shown
 
-def _url(url: str, redactor: Redactor) -> str:
-    """The address with its secrets blanked; of a query only that there is one."""
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port is not None else ""
-    except ValueError:
-        return ""
-    host = parts.hostname or ""
-    origin = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
-    shown = presentable(f"{origin}{parts.path}", redactor)
-    path = shown.removeprefix(origin) if shown.startswith(origin) else f"/{MASK}"
-    return origin + path + (f"?{MASK}" if parts.query else "")
-
-
-def _headers(headers: Mapping[str, str], redactor: Redactor) -> dict[str, str]:
-    return {
-        presentable(name, redactor, _HEADER): (
-            MASK if _SECRET_HEADER.search(name) else presentable(str(value), redactor, _HEADER)
-        )
-        for name, value in list(headers.items())[:_HEADERS]
-    }
+    def _header(self, name: str, value: str) -> tuple[str, str]:
+        hidden = _SECRET_HEADER.search(name)
+        return self.presentable(name, _HEADER), MASK if hidden else self.presentable(value, _HEADER)
