@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -107,6 +108,19 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     def from_json(cls, data: JSONDict) -> Message:
         """Back from `to_json`. Raises msgspec.ValidationError if it is not one."""
         return msgspec.convert(data, cls)
+
+    @classmethod
+    def from_text(cls, text: str) -> Message:
+        """The same for what is still JSON text."""
+        try:
+            return _decoder.decode(text)
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:  # half a surrogate pair, which SQLite keeps
+            return cls.from_json(json.loads(text))
+
+
+_decoder = msgspec.json.Decoder(Message)
 
 
 def iso(moment: datetime) -> str:

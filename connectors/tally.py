@@ -14,13 +14,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from django.db import transaction
 from django.db.models import Q, Sum
 from django.utils import timezone
 
 from connectors.errors import Reason
-from connectors.models import Attempt, Delivery, DeliveryStatus, Outcome, Tally
+from connectors.models import DeliveryStatus, Outcome, Tally
 
 ATTEMPTS = "attempts"
 """Attempts that have ended. Labels: provider, outcome, reason."""
@@ -50,6 +51,32 @@ class Count:
     seconds: float
 
 
+class Told(Protocol):
+    """What is counted of a delivery."""
+
+    @property
+    def provider(self) -> str: ...
+    @property
+    def connector_id(self) -> int | None: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def settled_at(self) -> datetime | None: ...
+
+
+class Ended(Protocol):
+    """What is counted of an attempt that has ended."""
+
+    @property
+    def started_at(self) -> datetime: ...
+    @property
+    def finished_at(self) -> datetime | None: ...
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Hour:
     """So many with these labels in the hour that began then."""
@@ -73,7 +100,7 @@ def add(name: str, labels: Iterable[tuple[str, ...]]) -> None:
     _insert(sums)
 
 
-def add_attempts(attempts: Iterable[tuple[Delivery, Attempt]]) -> None:
+def add_attempts(attempts: Iterable[tuple[Told, Ended]]) -> None:
     """Counts ended attempts, and those of their deliveries that have settled, in the caller's transaction."""
     # Summed up under plain tuples first: this is done for every attempt, what follows once for those alike.
     took: dict[tuple[str, str, str, int, int | None], list[float]] = defaultdict(list)
@@ -94,7 +121,7 @@ def add_attempts(attempts: Iterable[tuple[Delivery, Attempt]]) -> None:
     _insert(sums)
 
 
-def add_lost(deliveries: Iterable[Delivery]) -> None:
+def add_lost(deliveries: Iterable[Told]) -> None:
     """Counts, for each of these, an attempt whose sender died, in the caller's transaction."""
     sums: dict[_Key, _Sum] = defaultdict(_Sum)
     for delivery in deliveries:

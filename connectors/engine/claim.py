@@ -8,19 +8,21 @@ the message is sent again. Everything is sent at least once; nothing is lost.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery, TextField
+from django.db.models.functions import Cast
 from django.db.models.lookups import IsNull
 from django.utils import timezone
 
 from connectors import tally
 from connectors.engine import quarantine
 from connectors.engine import rows as rows_of_batch
+from connectors.engine.leased import COLUMNS, Leased
 from connectors.errors import Reason
 from connectors.message import Status
 from connectors.models import UNSETTLED, Attempt, Delivery, DeliveryStatus, Outcome
@@ -32,21 +34,20 @@ BATCH = capacity()
 LEASE = timedelta(seconds=settings.LEASE_SECONDS)
 
 
-_VERBS = {Status.RESOLVED.value: "resolves", Status.ACKNOWLEDGED.value: "acknowledges"}
+_VERBS = {Status.RESOLVED: "resolves", Status.ACKNOWLEDGED: "acknowledges"}
 
 SETTLED = tuple(status for status in DeliveryStatus if status not in UNSETTLED)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Deliveries leased to us under one token, each with its open attempt.
+    """Deliveries leased to us under one token, each with an attempt that is open.
 
     `considered` counts the rows looked at, those included that turned out to need no sending.
     """
 
     token: uuid.UUID
-    deliveries: Sequence[Delivery] = ()
-    attempts: Mapping[uuid.UUID, Attempt] = field(default_factory=dict)
+    deliveries: Sequence[Leased] = ()
     considered: int = 0
 
 
@@ -77,29 +78,28 @@ def claim(candidates: QuerySet[Delivery], limit: int = BATCH) -> Claim:
     now = timezone.now()
     token = uuid.uuid4()
     with transaction.atomic():
-        rows = list(
+        found = (
             candidates.filter(Q(lease_until=None) | Q(lease_until__lt=now))
             .order_by("-priority", "id")
-            .select_for_update(skip_locked=True, of=("self",))[:limit]
+            .select_for_update(skip_locked=True)
+            .values_list(*COLUMNS, Cast("message", TextField()))[:limit]
         )
+        rows = [Leased(*values) for values in found]
         considered = len(rows)
         rows = quarantine.apart(_without_needless(rows, now))
         close_lost([row for row in rows if row.status == DeliveryStatus.SENDING], now)
         rows = quarantine.give_up(rows, now)
         if not rows:
             return Claim(token, considered=considered)
-        for row in rows:
-            row.attempt_count += 1
-        attempts = {row.pk: Attempt(delivery=row, number=row.attempt_count, started_at=now) for row in rows}
-        rows_of_batch.lease(list(attempts.values()), token, now + LEASE)
-    return Claim(token, rows, attempts, considered)
+        rows_of_batch.lease(rows, token, now, now + LEASE)
+    return Claim(token, rows, considered)
 
 
-def close_lost(rows: Sequence[Delivery], now: datetime) -> None:
+def close_lost(rows: Sequence[Leased | Delivery], now: datetime) -> None:
     """Closes the attempts of senders whose leases have run out, in the caller's transaction."""
     if not rows:
         return
-    Attempt.objects.filter(delivery_id__in=[row.pk for row in rows], outcome=Outcome.OPEN).update(
+    Attempt.objects.filter(delivery_id__in=[row.id for row in rows], outcome=Outcome.OPEN).update(
         outcome=Outcome.UNKNOWN,
         reason=Reason.UNKNOWN,
         finished_at=now,
@@ -108,7 +108,7 @@ def close_lost(rows: Sequence[Delivery], now: datetime) -> None:
     tally.add_lost(rows)
 
 
-def _without_needless(rows: list[Delivery], now: datetime) -> list[Delivery]:
+def _without_needless(rows: list[Leased], now: datetime) -> list[Leased]:
     """Cancels what follows up what its receiver never heard of; returns the others."""
     follow_ups = [row for row in rows if row.is_follow_up]
     if not follow_ups:
@@ -119,7 +119,7 @@ def _without_needless(rows: list[Delivery], now: datetime) -> list[Delivery]:
         ).values_list("connector_id", "message_id")
     )
     needless: dict[uuid.UUID, str] = {
-        row.pk: f"What it {_VERBS[row.message['status']]} never arrived."
+        row.id: f"What it {_VERBS[row.said().status]} never arrived."
         for row in follow_ups
         if (row.connector_id, row.message_id) not in told
     }
@@ -127,8 +127,8 @@ def _without_needless(rows: list[Delivery], now: datetime) -> list[Delivery]:
         Delivery.objects.filter(pk__in=[pk for pk, its in needless.items() if its == note]).update(
             status=DeliveryStatus.CANCELLED, note=note, settled_at=now
         )
-    tally.add_cancelled(row.provider for row in rows if row.pk in needless)
-    return [row for row in rows if row.pk not in needless]
+    tally.add_cancelled(row.provider for row in rows if row.id in needless)
+    return [row for row in rows if row.id not in needless]
 
 
 def cancel_orphans() -> None:

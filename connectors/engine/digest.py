@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from connectors import registry, tally
 from connectors.engine import digest_message
+from connectors.engine.leased import Leased
 from connectors.ids import uuid7
 from connectors.message import FOLLOW_UPS, Message
 from connectors.models import Connector, Delivery, DeliveryStatus
@@ -59,7 +60,7 @@ def gather(connector: Connector, waiting: QuerySet[Delivery]) -> list[Delivery]:
         return [_send_together(connector, [rows[pk] for pk in parcel]) for parcel in parcels]
 
 
-def settle(written: Iterable[Delivery]) -> None:
+def settle(written: Iterable[Leased]) -> None:
     """Settles the contents of each digest among deliveries whose attempt was just recorded.
 
     They arrived with it, and failed with it when it was tried in vain to the end. One that was refused does
@@ -68,7 +69,7 @@ def settle(written: Iterable[Delivery]) -> None:
     for delivery in written:
         if delivery.origin != ORIGIN:
             continue
-        contents = Delivery.objects.filter(sent_in=delivery)
+        contents = Delivery.objects.filter(sent_in_id=delivery.id)
         on_the_way = Q(status=DeliveryStatus.SENDING, lease_until=None)
         if delivery.status == DeliveryStatus.DELIVERED:
             # Those that settled with it when it failed or was cancelled are told now that it was sent again.
@@ -86,7 +87,7 @@ def settle(written: Iterable[Delivery]) -> None:
             )
 
 
-def _settle(contents: QuerySet[Delivery], digest: Delivery, note: str, **more: object) -> None:
+def _settle(contents: QuerySet[Delivery], digest: Leased, note: str, **more: object) -> None:
     """Has these end as their digest did."""
     count = contents.update(
         status=digest.status, reason=digest.reason, note=note, settled_at=timezone.now(), **more
@@ -146,5 +147,5 @@ def _send_together(connector: Connector, rows: Sequence[Delivery]) -> Delivery:
     return made
 
 
-def _was_tried_to_the_end(delivery: Delivery) -> bool:
+def _was_tried_to_the_end(delivery: Leased) -> bool:
     return delivery.attempt_count > len(settings.RETRY_SCHEDULE)

@@ -13,11 +13,14 @@ from django.conf import settings
 
 from connectors import tally
 from connectors.engine import digest
+from connectors.engine.leased import Leased
 from connectors.errors import Reason
 from connectors.models import Delivery, DeliveryStatus
 
+_GIVEN_UP = "Its sender died, and so it went until no attempt was left. It may have been sent."
 
-def apart(rows: list[Delivery]) -> list[Delivery]:
+
+def apart(rows: list[Leased]) -> list[Leased]:
     """Of the rows that could be claimed, the one to claim alone, if there is one; otherwise all.
 
     That is one whose sender has died, and not at its first attempt. One death says little: whoever was sent
@@ -29,23 +32,26 @@ def apart(rows: list[Delivery]) -> list[Delivery]:
     return rows
 
 
-def give_up(rows: Iterable[Delivery], now: datetime) -> list[Delivery]:
+def give_up(rows: Iterable[Leased], now: datetime) -> list[Leased]:
     """Settles as failed those whose senders died until no attempt was left; returns the others.
 
     To be called in the transaction of the claim, with attempts of dead senders closed.
     """
-    left: list[Delivery] = []
-    hopeless: list[Delivery] = []
+    left: list[Leased] = []
+    hopeless: list[Leased] = []
     for row in rows:
         used_up = row.attempt_count > len(settings.RETRY_SCHEDULE)
         (hopeless if used_up and row.status == DeliveryStatus.SENDING else left).append(row)
     for row in hopeless:
-        row.status, row.reason, row.settled_at = DeliveryStatus.FAILED, Reason.UNKNOWN, now
-        row.note = "Its sender died, and so it went until no attempt was left. It may have been sent."
-        row.lease_token = row.lease_until = None
+        row.status, row.reason, row.note = DeliveryStatus.FAILED, Reason.UNKNOWN, _GIVEN_UP
     if hopeless:
-        Delivery.objects.bulk_update(
-            hopeless, ("status", "reason", "settled_at", "note", "lease_token", "lease_until")
+        Delivery.objects.filter(pk__in=[row.id for row in hopeless]).update(
+            status=DeliveryStatus.FAILED,
+            reason=Reason.UNKNOWN,
+            note=_GIVEN_UP,
+            settled_at=now,
+            lease_token=None,
+            lease_until=None,
         )
         tally.add(tally.DELIVERIES, [(row.provider, row.status) for row in hopeless])
         digest.settle(hopeless)

@@ -14,8 +14,9 @@ from django.utils import timezone
 from connectors import tally
 from connectors.engine import breaker, digest, limits, retry, rows
 from connectors.engine.claim import Claim
+from connectors.engine.leased import Leased
 from connectors.errors import Reason, SendError
-from connectors.models import Attempt, Connector, Delivery, DeliveryStatus, Outcome
+from connectors.models import Connector, DeliveryStatus, Outcome
 from connectors.transport.drive import Result
 
 logger = logging.getLogger(__name__)
@@ -26,44 +27,42 @@ class Recorder:
 
     def __init__(self, connector: Connector, claimed: Claim) -> None:
         self.connector = connector
-        self.claimed = claimed
-        self.deliveries = {delivery.pk: delivery for delivery in claimed.deliveries}
-        self.waiting: list[tuple[Delivery, Attempt]] = []
+        self.token = claimed.token
+        self.leased = {row.id: row for row in claimed.deliveries}
+        self.waiting: list[Leased] = []
         self.signs: list[breaker.Sign] = []
 
     def add(self, delivery_id: uuid.UUID, result: Result) -> None:
         """Takes a result, to be written by the next `flush`."""
-        delivery, attempt = self.deliveries[delivery_id], self.claimed.attempts[delivery_id]
-        now = timezone.now()
-        attempt.finished_at = now
-        attempt.exchanges = result.exchanges
-        attempt.http_status = result.http_status
+        row = self.leased[delivery_id]
+        row.finished_at = now = timezone.now()
+        row.exchanges = result.exchanges
+        row.http_status = result.http_status
         if result.receipt is not None:
             receipt = result.receipt
-            attempt.outcome = Outcome.ACCEPTED if receipt.accepted else Outcome.DELIVERED
-            delivery.status = DeliveryStatus.DELIVERED
-            delivery.remote, delivery.remote_url = dict(receipt.remote), receipt.url
-            delivery.reason, delivery.note, delivery.settled_at = "", receipt.note, now
+            row.outcome = Outcome.ACCEPTED if receipt.accepted else Outcome.DELIVERED
+            row.status, row.settled_at = DeliveryStatus.DELIVERED, now
+            row.remote, row.remote_url, row.note = receipt.remote, receipt.url, receipt.note
         else:
             error = result.error or SendError(Reason.INTERNAL, "The conversation ended without a receipt.")
-            attempt.outcome, attempt.reason, attempt.error = Outcome.FAILED, error.reason, error.text
-            delivery.reason, delivery.note = error.reason, error.text
-            self._after_failure(delivery, error, now)
-        if result.receipt is not None or not delivery.is_test:
+            row.outcome, row.reason, row.error = Outcome.FAILED, error.reason, error.text
+            row.note = error.text
+            self._after_failure(row, error, now)
+        if result.receipt is not None or not row.is_test:
             self.signs.append(breaker.sign(result.error))
-        self._keep(delivery, attempt)
+        self.waiting.append(row)
 
-    def _after_failure(self, delivery: Delivery, error: SendError, now: datetime) -> None:
+    def _after_failure(self, row: Leased, error: SendError, now: datetime) -> None:
         """Decides what becomes of a delivery whose attempt failed, and of the connector."""
-        again = retry.next_attempt(delivery.attempt_count, error, now, schedule=settings.RETRY_SCHEDULE)
-        if error.disable and not delivery.is_test:
+        again = retry.next_attempt(row.attempt_count, error, now, schedule=settings.RETRY_SCHEDULE)
+        if error.disable and not row.is_test:
             # Not this message's fault: it waits with all others until the connector is mended.
-            delivery.status, delivery.next_attempt_at = DeliveryStatus.RETRYING, now
+            row.status, row.next_attempt_at = DeliveryStatus.RETRYING, now
             self._pause(error, now)
-        elif again is not None and not delivery.is_test:
-            delivery.status, delivery.next_attempt_at = DeliveryStatus.RETRYING, again
+        elif again is not None and not row.is_test:
+            row.status, row.next_attempt_at = DeliveryStatus.RETRYING, again
         else:
-            delivery.status, delivery.settled_at = DeliveryStatus.FAILED, now
+            row.status, row.settled_at = DeliveryStatus.FAILED, now
 
     def _pause(self, error: SendError, now: datetime) -> None:
         paused = Connector.objects.filter(pk=self.connector.pk, paused_at=None).update(
@@ -72,40 +71,36 @@ class Recorder:
         if paused:
             logger.error("connector %s is paused: %s", self.connector.name, error.text)
 
-    def _keep(self, delivery: Delivery, attempt: Attempt) -> None:
-        delivery.lease_token = delivery.lease_until = None
-        self.waiting.append((delivery, attempt))
-
     def flush(self) -> None:
         """Writes what is waiting, of the deliveries that are still leased to us."""
         if not self.waiting:
             return
         with transaction.atomic():
-            ours = rows.finish(self.waiting, self.claimed.token)
-            written = [(delivery, attempt) for delivery, attempt in self.waiting if delivery.pk in ours]
-            self._record_health([attempt for _, attempt in written])
-            tally.add_attempts(written)
-            digest.settle([delivery for delivery, _ in written])
+            ours = rows.finish(self.waiting, self.token)
+            written = [row for row in self.waiting if row.id in ours]
+            self._record_health(written)
+            tally.add_attempts(zip(written, written, strict=True))
+            digest.settle(written)
             limits.observe(self.connector, self.signs)
         self.signs = []
-        for delivery, attempt in self.waiting:
+        for row in self.waiting:
             logger.info(
                 "delivery %s through %s: attempt %d %s%s",
-                delivery.pk,
+                row.id,
                 self.connector.name,
-                attempt.number,
-                attempt.outcome if delivery.pk in ours else "ended after its lease had run out",
-                f" ({attempt.reason}: {attempt.error})" if attempt.error else "",
+                row.attempt_count,
+                row.outcome if row.id in ours else "ended after its lease had run out",
+                f" ({row.reason}: {row.error})" if row.error else "",
                 extra={
-                    "delivery": delivery.pk,
+                    "delivery": row.id,
                     "connector": self.connector.name,
-                    "event": delivery.message_id,
-                    "outcome": attempt.outcome,
+                    "event": row.message_id,
+                    "outcome": row.outcome,
                 },
             )
         self.waiting = []
 
-    def _record_health(self, attempts: Sequence[Attempt]) -> None:
+    def _record_health(self, attempts: Sequence[Leased]) -> None:
         good = [attempt for attempt in attempts if attempt.outcome != Outcome.FAILED]
         bad = [attempt for attempt in attempts if attempt.outcome == Outcome.FAILED and attempt.reason]
         health: dict[str, object] = {}

@@ -13,6 +13,7 @@ from connectors import registry
 from connectors.conversation import Conversation, Dispatch
 from connectors.engine import limits
 from connectors.engine.claim import BATCH, Claim, claim
+from connectors.engine.leased import Leased
 from connectors.engine.record import Recorder
 from connectors.engine.rehearsal import conversation
 from connectors.errors import Reason, SendError
@@ -79,7 +80,7 @@ def _transmit(connector: Connector, claimed: Claim) -> None:
     else:
         remotes = _remotes(connector, claimed.deliveries)
         conversations: dict[uuid.UUID, Conversation] = {
-            delivery.pk: _say(provider, config, delivery, remotes.get(delivery.key, {}))
+            delivery.id: _say(provider, config, delivery, remotes.get(delivery.key, {}))
             for delivery in claimed.deliveries
         }
         for together in drive(conversations, redactor=Redactor(secret_values(config))):
@@ -88,18 +89,18 @@ def _transmit(connector: Connector, claimed: Claim) -> None:
             recorder.flush()
         return
     for delivery in claimed.deliveries:
-        recorder.add(delivery.pk, Result(None, broken, []))
+        recorder.add(delivery.id, Result(None, broken, []))
     recorder.flush()
 
 
 def _say(
-    provider: Provider[Any], config: Config, delivery: Delivery, remote: Mapping[str, object]
+    provider: Provider[Any], config: Config, delivery: Leased, remote: Mapping[str, object]
 ) -> Conversation:
     """The conversation of one delivery. What goes wrong in preparing it, too, ends on that one's record."""
-    return (yield from conversation(provider, config, Dispatch(str(delivery.pk), delivery.said(), remote)))
+    return (yield from conversation(provider, config, Dispatch(str(delivery.id), delivery.said(), remote)))
 
 
-def _remotes(connector: Connector, deliveries: Sequence[Delivery]) -> dict[str, dict[str, object]]:
+def _remotes(connector: Connector, deliveries: Sequence[Leased]) -> dict[str, dict[str, object]]:
     """By key, the reference that the last delivery which arrived left behind."""
     arrived = Delivery.objects.filter(
         connector=connector,

@@ -81,7 +81,7 @@ def _has_body(request: Request) -> bool:
     return request.method != "HEAD" and (bool(request.body) or request.method != "GET")
 
 
-class Handle(pycurl.Curl):
+class Handle(pycurl.Curl):  # type: ignore[misc]  # pycurl has no types
     """A handle of libcurl's, which keeps its options from one exchange to the next."""
 
     kind: tuple[Target, str, bool] | None = None

@@ -37,7 +37,7 @@ def arrive(connector: Connector, claimed: Claim) -> None:
     """Has the sender of a claim write down that all of it arrived."""
     recorder = Recorder(connector, claimed)
     for delivery in claimed.deliveries:
-        recorder.add(delivery.pk, Result(Receipt(), None, []))
+        recorder.add(delivery.id, Result(Receipt(), None, []))
     recorder.flush()
 
 
@@ -219,7 +219,7 @@ def test_senders_and_a_person_at_once_never_have_the_same_delivery() -> None:
     def send() -> None:
         start.wait()
         while (mine := claim(due(timezone.now()), 3)).considered:
-            taken.extend(str(delivery.pk) for delivery in mine.deliveries)
+            taken.extend(str(delivery.id) for delivery in mine.deliveries)
         connection.close()
 
     def call_back() -> None:

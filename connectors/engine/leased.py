@@ -1,0 +1,87 @@
+"""A delivery on its way, as the engine handles it: leased to us, with the attempt that was opened for it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from connectors.ids import uuid7
+from connectors.message import FOLLOW_UPS, JSONDict, Message
+
+COLUMNS = (
+    "id",
+    "connector_id",
+    "provider",
+    "origin",
+    "message_id",
+    "key",
+    "status",
+    "attempt_count",
+)
+"""What a Leased holds of its row, in this order; the message's text comes after it."""
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(slots=True, eq=False)
+class Leased:
+    """What the engine needs of a delivery's row, and how the attempt ended.
+
+    Not a model's instance, which costs several times as much to make, and one is made for everything that is
+    sent. What is None of `remote`, `remote_url` and `next_attempt_at` stays as it is in the row.
+    """
+
+    id: uuid.UUID
+    connector_id: int | None
+    provider: str
+    origin: str
+    message_id: str
+    key: str
+    status: str
+    attempt_count: int
+    message: str
+    """The message, as JSON text."""
+
+    attempt_id: uuid.UUID = field(default_factory=uuid7)
+    started_at: datetime = NEVER
+    finished_at: datetime | None = None
+    outcome: str = ""
+    error: str = ""
+    http_status: int | None = None
+    exchanges: list[JSONDict] = field(default_factory=list)
+
+    reason: str = ""
+    note: str = ""
+    remote: Mapping[str, Any] | None = None
+    remote_url: str | None = None
+    next_attempt_at: datetime | None = None
+    settled_at: datetime | None = None
+
+    _said: Message | None = None
+
+    def said(self) -> Message:
+        """The frozen message. Raises msgspec.ValidationError if what is on record is none."""
+        if self._said is None:
+            self._said = Message.from_text(self.message)
+        return self._said
+
+    @property
+    def is_follow_up(self) -> bool:
+        """Whether it says what became of something told before; False, too, if it cannot be read."""
+        try:
+            return self.said().status in FOLLOW_UPS
+        except msgspec.ValidationError:
+            return False
+
+    @property
+    def is_test(self) -> bool:
+        """Whether it only tries the connector out; False, too, if it cannot be read."""
+        try:
+            return self.said().test
+        except msgspec.ValidationError:
+            return False
