@@ -157,7 +157,7 @@ class Delivery(models.Model):
     origin = models.CharField(max_length=120, help_text="What asked for it: a subscription, or a test.")
 
     message = models.JSONField()
-    message_id = models.CharField(max_length=64, db_index=True)
+    message_id = models.CharField(max_length=64)
     key = models.CharField(max_length=255)
     priority = models.PositiveSmallIntegerField()
 
@@ -194,6 +194,8 @@ class Delivery(models.Model):
                 condition=Q(status__in=UNSETTLED),
             ),
             models.Index(fields=("connector", "key", "id"), name="delivery_by_key"),
+            # Not db_index, which on PostgreSQL makes a second one, for LIKE.
+            models.Index(fields=("message_id",), name="delivery_by_message"),
             models.Index(fields=("sent_in",), name="delivery_in_digest", condition=Q(sent_in__isnull=False)),
             models.Index(fields=("status", "-created_at"), name="delivery_by_status"),
             models.Index(fields=("connector", "-created_at"), name="delivery_of_connector"),
@@ -254,7 +256,9 @@ class Attempt(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="attempts")
+    delivery = models.ForeignKey(
+        Delivery, on_delete=models.CASCADE, related_name="attempts", db_index=False
+    )  # found by the index of the constraint below
     number = models.PositiveIntegerField()
     started_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True)

@@ -55,7 +55,8 @@ class Provider(ABC, Generic[C]):
     `example` is a complete configuration with made-up secrets, as a person would write it in JSON: it is
     what the documentation shows and what the tests of every provider run on. `rates` is how fast the service
     takes messages, all of them to be kept; `digests` says that people read what is sent, so that one message
-    may stand for many. `needs` is what a person should have at hand before they begin, `icon` the name of a
+    may stand for many. `keeps_reference` is False for one whose receipts have no `remote`, so that none is
+    looked up. `needs` is what a person should have at hand before they begin, `icon` the name of a
     Material symbol.
     """
 
@@ -68,6 +69,7 @@ class Provider(ABC, Generic[C]):
     example: ClassVar[Mapping[str, Any]]
     rates: ClassVar[tuple[Rate, ...]] = ()
     digests: ClassVar[bool] = False
+    keeps_reference: ClassVar[bool] = True
 
     @abstractmethod
     def send(self, config: C, dispatch: Dispatch) -> Conversation:

@@ -65,7 +65,7 @@ def deliver(connector_id: int) -> None:
         return
     try:
         later = partial(wake_later, connector_id)
-        help_ = partial(wake, (connector_id,))
+        help_ = partial(calls_for_help.ask, connector_id)
         more = send.deliver(connector_id, later=later, more=help_)
         while not more:
             if _busy.leave(connector_id):
@@ -111,6 +111,8 @@ def _send(connector_id: int) -> None:
 
 
 wake_ups = WakeUps(_send)
+# Whoever has been called either helps already or is busy enough.
+calls_for_help = WakeUps(_send, seconds=0.25)
 
 LATER_AT_MOST = 10.0
 """Seconds."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -20,6 +21,9 @@ from connectors.models import Connector, DeliveryStatus, Outcome
 from connectors.transport.drive import Result
 
 logger = logging.getLogger(__name__)
+
+_SUCCESS_EVERY = timedelta(seconds=1)
+"""How often a connector's last success is written at most: all workers write to that one row."""
 
 
 class Recorder:
@@ -103,10 +107,22 @@ class Recorder:
     def _record_health(self, attempts: Sequence[Leased]) -> None:
         good = [attempt for attempt in attempts if attempt.outcome != Outcome.FAILED]
         bad = [attempt for attempt in attempts if attempt.outcome == Outcome.FAILED and attempt.reason]
-        health: dict[str, object] = {}
-        if good:
-            health["last_success_at"] = good[-1].finished_at
+        health: dict[str, Any] = {}
         if bad:
             health |= {"last_failure_at": bad[-1].finished_at, "last_failure": bad[-1].error}
+        if good and (bad or self._is_news(good[-1].finished_at)):
+            health["last_success_at"] = good[-1].finished_at
         if health:
             Connector.objects.filter(pk=self.connector.pk).update(**health)
+        for name, value in health.items():
+            setattr(self.connector, name, value)
+
+    def _is_news(self, at: datetime | None) -> bool:
+        """Whether a success at this moment need be written: not if one just before it is on record.
+
+        After a failure it is, for it says that the connector works again.
+        """
+        last, failed = self.connector.last_success_at, self.connector.last_failure_at
+        if at is None or last is None or (failed is not None and failed >= last):
+            return True
+        return at - last > _SUCCESS_EVERY

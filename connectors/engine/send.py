@@ -78,7 +78,7 @@ def _transmit(connector: Connector, claimed: Claim) -> None:
     except SendError as error:
         broken = error
     else:
-        remotes = _remotes(connector, claimed.deliveries)
+        remotes = _remotes(connector, claimed.deliveries) if provider.keeps_reference else {}
         conversations: dict[uuid.UUID, Conversation] = {
             delivery.id: _say(provider, config, delivery, remotes.get(delivery.key, {}))
             for delivery in claimed.deliveries

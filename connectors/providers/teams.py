@@ -235,6 +235,7 @@ class Teams(Provider[TeamsConfig]):
     needs = "The address of a workflow in the channel, which its owner copies from the Workflows app."
     icon = "groups"
     config_class = TeamsConfig
+    keeps_reference = False
     rates = (Rate(4),)  # as _ADVICE says of 429
     digests = True
     example = {

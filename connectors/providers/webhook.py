@@ -257,6 +257,7 @@ class Webhook(Provider[WebhookConfig]):
     needs = "The address of an endpoint that takes a POST, PUT or PATCH, and any token it asks for."
     icon = "webhook"
     config_class = WebhookConfig
+    keeps_reference = False
     example = {
         "url": "https://api.example.com/kubegraf/events",
         "method": "POST",

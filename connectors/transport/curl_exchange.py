@@ -84,13 +84,14 @@ def _has_body(request: Request) -> bool:
 class Handle(pycurl.Curl):  # type: ignore[misc]  # pycurl has no types
     """A handle of libcurl's, which keeps its options from one exchange to the next."""
 
-    kind: tuple[Target, str, bool] | None = None
+    kind: tuple[Target, str, bool] | None
     """The target and the method it is set up for, and whether there is a body."""
 
 
 def new_handle() -> Handle:
     """A handle with everything set that holds for all exchanges."""
     handle = Handle()
+    handle.kind = None
     for option, value in (
         (pycurl.NOSIGNAL, 1),
         (pycurl.NOPROGRESS, 1),

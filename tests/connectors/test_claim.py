@@ -172,3 +172,12 @@ def test_an_acknowledgement_leaves_after_what_it_acknowledges() -> None:
     assert take() == []
     Delivery.objects.filter(status="sending").update(status="delivered", lease_until=None)
     assert [delivery.said().status for delivery in claim(due(timezone.now())).deliveries] == ["acknowledged"]
+
+
+def test_what_is_claimed_says_what_was_ordered() -> None:
+    said = make_message(title="half a pair: \ud83d" if connection.vendor == "sqlite" else "whole: 🔥")
+    enqueue([Order(make_connector(), said, "test")])
+
+    [leased] = claim(due(timezone.now())).deliveries
+
+    assert leased.said() == said

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.encodable import encodable
+from connectors.encodable import encodable, json_bytes
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=8),
@@ -31,6 +31,15 @@ def test_what_has_no_encoding_is_replaced_and_the_rest_kept() -> None:
 
 def test_what_json_does_not_know_becomes_text() -> None:
     assert encodable({"at": datetime(2025, 1, 15, tzinfo=UTC)}) == {"at": "2025-01-15 00:00:00+00:00"}
+
+
+def test_json_is_compact_and_in_utf_8() -> None:
+    assert json_bytes({"a": ["☃", 1.5, None]}) == '{"a":["☃",1.5,null]}'.encode()
+
+
+@given(ANYTHING)
+def test_the_json_of_anything_is_that_of_its_encodable_copy(value: Any) -> None:
+    assert json.loads(json_bytes(value)) == encodable(value)
 
 
 @given(ANYTHING)

@@ -10,7 +10,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from connectors.engine.send import deliver, send_now
 from connectors.models import Attempt, Connector, Delivery
-from connectors.outbox import Order, enqueue, resume
+from connectors.outbox import Order, enqueue, redeliver, resume
 from tests.making import make_connector, make_message, make_resolve, statuses
 from tests.receiver import Receiver
 
@@ -50,6 +50,52 @@ def test_a_delivery_arrives_and_its_attempt_is_on_record(receiver: Receiver) -> 
     assert attempt.finished_at is not None
     connector.refresh_from_db()
     assert connector.last_success_at == attempt.finished_at
+
+
+def test_a_success_just_after_another_is_not_written_with_the_connector(receiver: Receiver) -> None:
+    connector = hook(receiver)
+    queue(connector, "a")
+    deliver(connector.pk)
+    first = Connector.objects.get().last_success_at
+    queue(connector, "b")
+
+    deliver(connector.pk)
+
+    assert statuses(connector) == ["delivered"] * 2
+    assert Connector.objects.get().last_success_at == first
+
+
+def test_a_success_just_after_a_failure_is_written_with_the_connector(
+    receiver: Receiver, settings: Settings
+) -> None:
+    settings.RETRY_SCHEDULE = [100]
+    receiver.script([(200, {}, b""), (503, {}, b"down"), (200, {}, b"")])
+    connector = hook(receiver)
+    for name in "abc":
+        queue(connector, name)
+        deliver(connector.pk)
+
+    connector.refresh_from_db()
+    assert connector.last_success_at == Attempt.objects.get(delivery__message_id="c").finished_at
+    assert connector.last_failure_at == Attempt.objects.get(delivery__message_id="b").finished_at
+
+
+def test_a_failure_leaves_the_reference_of_what_arrived_before(
+    receiver: Receiver, settings: Settings
+) -> None:
+    settings.RETRY_SCHEDULE = []
+    receiver.script([(200, {}, b""), (503, {}, b"down")])
+    connector = hook(receiver)
+    queue(connector, "a")
+    deliver(connector.pk)
+    Delivery.objects.update(remote={"number": 7}, remote_url="https://example.com/7", status="failed")
+    redeliver(Delivery.objects.all())
+
+    deliver(connector.pk)
+
+    delivery = Delivery.objects.get()
+    assert (delivery.status, delivery.reason) == ("failed", "server_error")
+    assert (delivery.remote, delivery.remote_url) == ({"number": 7}, "https://example.com/7")
 
 
 def test_all_that_is_due_is_sent(receiver: Receiver) -> None:

@@ -279,6 +279,7 @@ def test_what_is_remembered_is_json_without_secrets(
     _, end = hold(begin(provider), answer)
     if isinstance(end, Receipt):
         assert_no_trace(provider, json.dumps(dict(end.remote)) + end.url + end.note)
+        assert provider.keeps_reference or not end.remote
 
 
 # --- Answers --------------------------------------------------------------------------------------------
