@@ -120,8 +120,12 @@ class Process:
         return self.signal(signal.SIGTERM, timeout)
 
     def kill9(self) -> None:
-        """SIGKILL the process and everything in its group, as a power cut would."""
-        signal_group(self.pid, signal.SIGKILL)
+        """SIGKILL the process and everything in its group, as a power cut would; again, it does nothing."""
+        # While anything of its group is left, no other process has its number. One that has it nevertheless,
+        # now that it has ended, is another's: of another test, or of another run on this machine.
+        stranger = self.popen.returncode is not None and psutil.pid_exists(self.pid)
+        if not stranger:
+            signal_group(self.pid, signal.SIGKILL)
         self.popen.wait(10)
         reaper().forget(self.pid)
 
