@@ -27,10 +27,12 @@ check: $(VENV)/.dev     ## linters, types, import rules, Django's own checks
 	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py check --fail-level WARNING
 	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
 
+# Tests are compiled once for all processes and for both databases. `tests/sharing.py` says how they are shared.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist loadgroup
 pytest: $(VENV)/.dev    ## the tests alone, on SQLite and on PostgreSQL
 	@$(BIN)/python -m tests.browser.install
-	$(BIN)/python -m pytest -n auto --dist loadgroup --database=sqlite
-	$(BIN)/python -m pytest -n auto --dist loadgroup --database=postgresql
+	$(PYTEST) --database=sqlite
+	$(PYTEST) --database=postgresql
 
 # Taken by the tests in a browser, so that no picture shows what is no longer so.
 SCREENSHOTS := overview overview-dark-1280 connector-types subscription-form events event silence \

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import kombu.pools
@@ -16,7 +18,7 @@ from django.conf import settings
 
 from kubegraf.celery import app
 from kubegraf.env import BASE_DIR
-from tests import database
+from tests import database, sharing
 from tests.receiver import Receiver, Script
 from tests.running import Broker, Processes, database_url
 
@@ -60,7 +62,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Nor is what is marked `any_database`, which needs one without asking it much, or what is about the
     browser: pages ask the database the same as the tests of their views do.
+
+    Where processes of pytest-xdist share the work, what takes long comes first.
     """
+    if hasattr(config, "workerinput"):
+        items.sort(key=sharing.urgency)
     if config.getoption("--database") == "sqlite":
         return
     again = [
@@ -74,6 +80,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(again)])
     items[:] = again
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """What `-n auto` means; see `tests.sharing`."""
+    return sharing.processes()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> sharing.Together | None:
+    """What `--dist loadgroup` means; see `tests.sharing`."""
+    return sharing.Together(config, log) if config.getoption("dist") == "loadgroup" else None
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -114,16 +132,23 @@ def _publish_to(url: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def static_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The static files as production serves them, collected once."""
-    folder = tmp_path_factory.mktemp("product")
+def static_files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The static files as production serves them, collected once in a run."""
+    folder = tmp_path_factory.getbasetemp() / "product"
+    if hasattr(request.config, "workerinput"):
+        folder = folder.parent.parent / "product"  # of all processes of pytest-xdist
+    folder.mkdir(exist_ok=True)
     command = [sys.executable, BASE_DIR / "manage.py", "collectstatic", "--noinput", "--verbosity", "0"]
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "kubegraf.settings",
         "KUBEGRAF_DATA_DIR": str(folder),
     }
-    subprocess.run(command, env=environment, check=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "collected").exists():
+            subprocess.run(command, env=environment, check=True)
+            (folder / "collected").touch()
     return folder / "static"
 
 

@@ -115,17 +115,21 @@ class Process:
         """Until it ends by itself; its exit code."""
         return self.popen.wait(timeout)
 
-    def terminate(self, timeout: float = 15.0) -> int:
+    def terminate(self, timeout: float = START_TIMEOUT) -> int:
         """Ask it to end (SIGTERM) and wait; its exit code."""
         return self.signal(signal.SIGTERM, timeout)
 
     def kill9(self) -> None:
-        """SIGKILL the process and everything in its group, as a power cut would."""
-        signal_group(self.pid, signal.SIGKILL)
+        """SIGKILL the process and everything in its group, as a power cut would; again, it does nothing."""
+        # While anything of its group is left, no other process has its number. One that has it nevertheless,
+        # now that it has ended, is another's: of another test, or of another run on this machine.
+        stranger = self.popen.returncode is not None and psutil.pid_exists(self.pid)
+        if not stranger:
+            signal_group(self.pid, signal.SIGKILL)
         self.popen.wait(10)
         reaper().forget(self.pid)
 
-    def signal(self, number: signal.Signals, timeout: float = 15.0) -> int:
+    def signal(self, number: signal.Signals, timeout: float = START_TIMEOUT) -> int:
         """Send it (not its children) the signal and wait; its exit code."""
         self.popen.send_signal(number)
         return self.popen.wait(timeout)
@@ -260,7 +264,7 @@ class Processes:
         def answers() -> bool:
             assert process.running, f"web ended with {process.popen.returncode}:\n{process.output()}"
             try:
-                with urllib.request.urlopen(f"{process.url}/admin/login/", timeout=5):
+                with urllib.request.urlopen(f"{process.url}/admin/login/", timeout=START_TIMEOUT):
                     return True
             except urllib.error.HTTPError as error:
                 raise AssertionError(f"web answers {error.code}:\n{process.output()}") from error

@@ -107,7 +107,7 @@ def test_a_crash_loop_reaches_four_receivers_and_so_does_its_end(
     api.put(crash_looping(web))
 
     for receiver in four.values():
-        receiver.wait_for(1, 20)
+        receiver.wait_for(1)
     until(lambda: settled() == ["delivered"] * 4)
     slack = four["slack"].requests[0].json()
     assert "Pod web-1 in crash loop" in slack["text"]
@@ -143,14 +143,15 @@ def test_an_alert_is_out_within_a_second(
     processes.worker()
     watch(processes, api)
     api.put(crash_looping(pod("first", "shop")))
-    receiver.wait_for(1, 20)  # the first one pays for connections and caches
+    receiver.wait_for(1)  # the first one pays for connections and caches
 
     waits = []
-    for sent, name in enumerate(("a", "b", "c"), start=2):
+    for sent, name in enumerate(("a", "b", "c", "d", "e"), start=2):
         changed = time.monotonic()
         api.put(crash_looping(pod(name, "shop")))
-        waits.append(receiver.wait_for(sent, 5)[-1].at - changed)
+        waits.append(receiver.wait_for(sent)[-1].at - changed)
 
+    # Whatever else the machine does: one that waits for a round of anything never comes so soon.
     assert sorted(waits)[1] < 1, f"seconds from the change to the receiver: {waits}"
 
 
@@ -164,15 +165,15 @@ def test_a_watcher_that_was_killed_reports_nothing_twice_and_misses_nothing(
     processes.worker()
     first = watch(processes, api)
     api.put(crash_looping(web))
-    receiver.wait_for(1, 20)
+    receiver.wait_for(1)
 
     first.kill9()
     api.put(restarted(api_pod))  # while nobody watches
     watch(processes, api)
 
-    receiver.wait_for(2, 20)
+    receiver.wait_for(2)
     api.put(healed(crash_looping(web)))
-    receiver.wait_for(3, 20)
+    receiver.wait_for(3)
     until(lambda: set(settled()) == {"delivered"})
     told = [(request.json()["event_type"], request.json()["status"]) for request in receiver.requests]
     assert told == [

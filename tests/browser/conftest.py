@@ -31,6 +31,15 @@ ALONE = [
     "--disable-background-networking",
 ]
 ALONE += ["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]
+# A whole Chromium, unlike its headless shell, opens a window with every page. The suggestions of the window's
+# address line are pages themselves, which cost more than ours.
+WITHOUT = ["WebUIOmniboxPopup", "WebUIOmniboxFullPopup", "WebUIOmniboxAimPopup"]
+# The last list counts: these are Playwright's own.
+WITHOUT += ["AvoidUnnecessaryBeforeUnloadCheckSync", "DestroyProfileOnBrowserClose", "HttpsUpgrades"]
+WITHOUT += ["HttpsFirstBalancedModeAutoEnable", "LensOverlay", "MediaRouter", "PaintHolding"]
+WITHOUT += ["ThirdPartyStoragePartitioning", "AvoidCorsURLLoaderRestartOnRedirect", "OptimizationHints"]
+WITHOUT += ["NetworkTimeServiceQuerying", "AimEnabled", "PreconnectToSearch"]
+ALONE += [f"--disable-features={','.join(WITHOUT)}"]
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from connectors.outbox import Order, enqueue, redeliver
 from connectors.transport.drive import Result
 from tests.calling import Caller, mistakes
 from tests.making import make_connector, make_message, make_resolve, statuses
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.django_db
 
@@ -216,16 +217,24 @@ def test_senders_and_a_person_at_once_never_have_the_same_delivery() -> None:
     cancelled: list[int] = []
     start = threading.Barrier(5)
 
+    # Neither is done before the other has begun, however the threads are given time.
+    one_taken, one_cancelled = threading.Event(), threading.Event()
+
     def send() -> None:
         start.wait()
         while (mine := claim(due(timezone.now()), 3)).considered:
             taken.extend(str(delivery.id) for delivery in mine.deliveries)
+            one_taken.set()
+            one_cancelled.wait(PATIENCE)
         connection.close()
 
     def call_back() -> None:
         start.wait()
         # From behind, one by one, as the senders come from the front.
-        cancelled.extend(cancel([delivery], by="alice") for delivery in reversed(waiting))
+        for delivery in reversed(waiting):
+            cancelled.append(cancel([delivery], by="alice"))
+            one_cancelled.set()
+            one_taken.wait(PATIENCE)
         connection.close()
 
     threads = [threading.Thread(target=work) for work in (send, send, send, send, call_back)]

@@ -20,7 +20,7 @@ from tests.connectors.driving import Drive, lead, lead_to_error, once, server_co
 from tests.fakes import hostile
 from tests.fakes.hostile import Behaviour, Hostile
 from tests.receiver import Receiver
-from tests.waiting import BUSY
+from tests.waiting import BUSY, PATIENCE
 
 pytestmark = pytest.mark.usefixtures("loopback")
 
@@ -115,17 +115,17 @@ def test_a_conversation_that_does_not_give_up_is_ended(
             with contextlib.suppress(SendError):
                 yield get(receiver.url)
 
-    error = lead_to_error(driver, conversation(), timeout=LIMIT / 3, total=LIMIT / 2)
+    error = lead_to_error(driver, conversation(), timeout=LIMIT, total=3 * LIMIT)
 
     assert (error.reason, error.retry) == (Reason.TIMEOUT, True)
     assert error.text == "The exchange with localhost took too long altogether."
-    assert len(receiver.requests) == 2
+    assert 2 <= len(receiver.requests) <= 3
 
 
 def test_no_more_conversations_than_allowed_are_under_way(
     driver: Drive, receivers: Callable[..., Receiver]
 ) -> None:
-    lock = threading.Lock()
+    lock, three = threading.Lock(), threading.Event()
     busy, most = 0, 0
 
     def answer(_: object) -> tuple[int, dict[str, str], bytes]:
@@ -133,6 +133,9 @@ def test_no_more_conversations_than_allowed_are_under_way(
         with lock:
             busy += 1
             most = max(most, busy)
+        if busy == 3:
+            three.set()
+        three.wait(PATIENCE)
         threading.Event().wait(0.02)
         with lock:
             busy -= 1
@@ -148,7 +151,8 @@ def test_no_more_conversations_than_allowed_are_under_way(
 
 def test_given_up_half_way_nothing_more_is_begun(driver: Drive, receivers: Callable[..., Receiver]) -> None:
     def answer(_: object) -> tuple[int, dict[str, str], bytes]:
-        threading.Event().wait(0.05)
+        if len(receiver.requests) > 1:
+            threading.Event().wait(0.5)  # far longer than it takes to give up
         return 200, {}, b"ok"
 
     receiver = receivers(answer)

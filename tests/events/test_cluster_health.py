@@ -23,7 +23,7 @@ from events.watcher import ClusterWatcher
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.fakes.objects import node, pod
 from tests.making import make_connector, make_subscription
-from tests.waiting import BUSY, until
+from tests.waiting import BUSY, PATIENCE, until
 
 AT = datetime(2026, 1, 5, 9, tzinfo=UTC)
 BEAT = timedelta(seconds=15)
@@ -355,7 +355,7 @@ def test_the_figures_of_the_watch_go_to_the_cluster_with_every_heartbeat(
         assert cluster.stream_restarts == 0
     finally:
         watcher.stop()
-        assert watcher.join(5)
+        assert watcher.join(PATIENCE)
 
 
 def figures(cluster: Cluster) -> tuple[int, int, int]:

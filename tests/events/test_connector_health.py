@@ -167,6 +167,7 @@ def test_connectors_that_tell_of_each_other_and_all_fail_make_no_loop(
     ]
 
 
+@pytest.mark.any_database
 def test_by_itself_a_failing_connector_is_told_of_through_another_and_so_is_its_recovery(
     receivers: Callable[..., Receiver], processes: Processes
 ) -> None:

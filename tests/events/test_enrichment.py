@@ -25,7 +25,7 @@ from events.watcher import ClusterWatcher, watch_once
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.fakes.objects import crash_looping, event_about, oom_killed, pod
 from tests.making import make_cluster, make_connector, make_event, make_subscription
-from tests.waiting import BUSY, until
+from tests.waiting import BUSY, PATIENCE, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -398,7 +398,7 @@ def watcher(cluster: Cluster) -> Iterator[ClusterWatcher]:
     watching.start()
     yield watching
     watching.stop()
-    assert watching.join(5)
+    assert watching.join(PATIENCE)
 
 
 def test_whoever_is_told_of_a_crash_reads_its_last_lines(server: FakeKubernetes, cluster: Cluster) -> None:

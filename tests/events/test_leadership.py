@@ -20,7 +20,7 @@ from tests.events.cluster.following import FAST
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.fakes.objects import crash_looping, healed, pod, restarted
 from tests.running import Process, Processes
-from tests.waiting import until
+from tests.waiting import BUSY, PATIENCE, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -80,7 +80,7 @@ def test_when_the_leader_is_killed_the_other_takes_over_with_nothing_twice_and_n
     server.put(crash_looping(during))
     server.put(restarted(steady))
     until(lambda: len(events()) == 2)
-    assert time.monotonic() - killed < 15.0
+    assert time.monotonic() - killed < 15.0 + BUSY
 
     until(lambda: server.open_watches("pods") == 1)
     server.put(crash_looping(after))
@@ -106,7 +106,7 @@ def test_a_leader_that_hung_and_wakes_after_another_took_over_does_no_harm(
     until(lambda: len(events()) == 1)
     leader.popen.send_signal(signal.SIGSTOP)
     server.put(crash_looping(pod("api-1", owner="api")))
-    other.wait_for("prod: this watcher leads", 15.0)
+    other.wait_for("prod: this watcher leads")
     until(lambda: len(events()) == 2)
     server.put(crash_looping(pod("db-1", owner="db")))
     until(lambda: len(events()) == 3)
@@ -127,7 +127,7 @@ def test_when_the_leader_is_told_to_stop_the_other_takes_over_at_once(
     began = time.monotonic()
     assert leader.terminate() == 0
     ended = time.monotonic()
-    assert ended - began < 5.0
+    assert ended - began < 5.0 + BUSY
     other.wait_for("prod: this watcher leads")
     assert time.monotonic() - ended < 8.0  # it did not wait for the lease to run out
     until(lambda: server.open_watches("pods") == 1 and state().state == WatchState.WATCHING)
@@ -154,7 +154,7 @@ def test_one_that_stands_by_beats_stops_in_time_and_shows_nothing_wrong(
     assert server.asked() == []
     began = time.monotonic()
     assert other.terminate() == 0
-    assert time.monotonic() - began < 5.0
+    assert time.monotonic() - began < 5.0 + BUSY
     assert state().state == WatchState.NEVER
     assert "WARNING" not in other.output()
     assert lease.stands()
@@ -316,7 +316,7 @@ def test_a_deposed_leader_writes_nothing_more(
         until(events)
     finally:
         watcher.stop()
-        assert watcher.join(5)
+        assert watcher.join(PATIENCE)
     assert len(events()) == 1
 
 
@@ -338,7 +338,7 @@ def test_a_leader_by_kubernetes_goes_on_where_it_was_when_its_api_server_comes_b
         until(lambda: state().state == WatchState.WATCHING)
     finally:
         watcher.stop()
-        assert watcher.join(5)
+        assert watcher.join(PATIENCE)
     assert WatchLease.objects.get().token == token
     assert len(server.asked("list", "pods")) == 1
 

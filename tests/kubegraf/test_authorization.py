@@ -36,7 +36,8 @@ from tests.making import (
     make_subscription,
 )
 
-pytestmark = pytest.mark.django_db
+# Who may do what is asked of the ORM alone, and is the same on every database.
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 UUIDS = ("event", "delivery", "deadletter")
 NUMBERED = ("connector", "subscription", "silence", "cluster", "apitoken", "user", "group")

@@ -16,7 +16,7 @@ import pytest
 
 from kubegraf.env import BASE_DIR
 from kubegraf.supervisor import next_delay
-from tests.running import Process, marked
+from tests.running import START_TIMEOUT, Process, marked
 from tests.waiting import until
 
 RUN = """
@@ -50,7 +50,7 @@ class Supervised(Process):
             pids = re.findall(rf"^{name} +\| up (\d+)$", self.output(), re.MULTILINE)
             return int(pids[-1]) if pids and int(pids[-1]) != after else 0
 
-        return until(said, 20, what=f"{name} to come up")
+        return until(said, START_TIMEOUT, what=f"{name} to come up")
 
     def left(self) -> list[psutil.Process]:
         """What of it still runs."""
@@ -195,7 +195,7 @@ def test_a_second_signal_kills_at_once(supervise: Callable[..., Supervised]) -> 
     process.pid_of("a")
     process.popen.send_signal(signal.SIGINT)
     process.wait_for("stopping a")
-    assert process.signal(signal.SIGINT, timeout=10) == 0
+    assert process.signal(signal.SIGINT, timeout=30) == 0
     assert process.left() == []
 
 
@@ -262,5 +262,5 @@ def test_it_stops_when_nobody_reads_what_it_says(tmp_path: Path) -> None:
         assert process.stdout is not None
         process.stdout.readline()
         process.stdout.close()
-        process.wait(15)
+        process.wait()
     assert marked(mark) == []

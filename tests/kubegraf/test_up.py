@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -22,9 +23,6 @@ from pytest_django.fixtures import Settings
 
 from tests.running import START_TIMEOUT, Broker, Process, database_url, free_port, marked
 from tests.waiting import until
-
-# In one process of pytest-xdist, so that the runs which many look at are started once.
-pytestmark = pytest.mark.xdist_group("up")
 
 PASSWORD = re.compile(r"^  Password +(\S+)", re.MULTILINE)
 
@@ -69,7 +67,8 @@ def end(run: Run) -> None:
     """Let nothing of it outlive the test, whatever the test found."""
     run.kill9()
     for process in run.left():
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # the reaper was faster
+            process.kill()
     sys.stdout.write(run.output())
 
 

@@ -103,6 +103,7 @@ def test_each_has_its_documented_outcome_in_time(
     assert now + 4 * MINUTE < wishes["429 until then"] <= now + 5 * MINUTE
 
 
+@pytest.mark.any_database
 def test_a_name_that_turns_private_at_the_second_look_up_is_not_called(
     hostile: Callable[..., Hostile], processes: Processes, meddled: Callable[[str], dict[str, str]]
 ) -> None:
@@ -135,6 +136,7 @@ socket.getaddrinfo = getaddrinfo
     assert called == ["127.0.0.1"]
 
 
+@pytest.mark.any_database
 def test_no_other_connector_waits_while_one_hangs(
     hostile: Callable[..., Hostile], receiver: Receiver, processes: Processes
 ) -> None:

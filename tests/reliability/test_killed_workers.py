@@ -157,5 +157,5 @@ def test_killed_again_and_again_at_any_moment(
         workers.pop(0).kill9()
         workers.append(processes.start_worker())
 
-    wait_until_all("delivered", total, 40)
+    wait_until_all("delivered", total, 80)
     sent_twice_only_where_unknown(*made)

@@ -70,6 +70,7 @@ def name(*titles: str) -> None:
         Delivery.objects.filter(pk=delivery.pk).update(message={**delivery.message, "title": title})
 
 
+@pytest.mark.any_database
 def test_an_integration_that_always_fails_ends_as_failed(
     receiver: Receiver, processes: Processes, worker_with: Callable[[str], dict[str, str]]
 ) -> None:
@@ -97,6 +98,7 @@ def test_a_reference_that_cannot_be_stored_holds_up_nothing(
     assert [delivery.remote for delivery in Delivery.objects.all()] == [{"id": "{1}", "n": "nan"}] * 3
 
 
+@pytest.mark.any_database
 def test_a_message_that_cannot_be_read_ends_as_failed(receiver: Receiver, processes: Processes) -> None:
     subscribed(receiver)
     happen(7)
@@ -113,6 +115,7 @@ def test_a_message_that_cannot_be_read_ends_as_failed(receiver: Receiver, proces
     assert not {str(pk) for pk in poisoned} & set(received(receiver))
 
 
+@pytest.mark.any_database
 def test_a_message_that_kills_every_worker_ends_as_failed_and_takes_no_other_with_it(
     processes: Processes, worker_with: Callable[[str], dict[str, str]]
 ) -> None:

@@ -26,7 +26,7 @@ from tests.events.cluster.following import stored
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.fakes.objects import pod
 from tests.running import free_port
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 SECRET = "very-secret-token"
 
@@ -331,7 +331,7 @@ def test_closing_ends_a_watch_that_another_thread_reads(server: FakeKubernetes) 
     reader.start()
     until(lambda: server.open_watches() == 1)
     client.close()
-    reader.join(2)
+    reader.join(PATIENCE)
     assert not reader.is_alive()
     with pytest.raises(ClusterError):
         client.version()
