@@ -48,6 +48,7 @@ class Figures:
     loop: list[float] = field(default_factory=list)
     alertmanager: list[float] = field(default_factory=list)
     cpu: dict[str, list[float]] = field(default_factory=dict)
+    rules: dict[str, list[float]] = field(default_factory=dict)
     latency: dict[int, tuple[float, float]] = field(default_factory=dict)
 
 
@@ -69,7 +70,7 @@ def measure(size: Size, processes: stack.Stack, receiver: Receiver) -> dict[str,
         ours.forget()
         figures.latency[rate] = ours.latency(rate, size.rate_seconds)
         _say("{}/s: p50 {:.1f} ms, p99 {:.1f} ms from commit to receipt", rate, *figures.latency[rate])
-    by_subscriptions = _with_subscriptions(size, ours)
+    by_subscriptions = _with_subscriptions(size, ours, figures)
     by_history = _with_history(size, ours, receiver)
     rate, loop = median(figures.ours), median(figures.loop)
     return {
@@ -83,6 +84,7 @@ def measure(size: Size, processes: stack.Stack, receiver: Receiver) -> dict[str,
         "p99_ms": {str(rate): round(p99, 1) for rate, (_, p99) in figures.latency.items()},
         "growth_subscriptions": round(by_subscriptions, 2),
         "growth_history": round(by_history, 2),
+        "rules_ms": {name: round(median(each), 1) for name, each in figures.rules.items()},
     }
 
 
@@ -115,16 +117,23 @@ def _burst(size: Size, processes: stack.Stack, ours: Ours, receiver: Receiver, f
             )
 
 
-def _with_subscriptions(size: Size, ours: Ours) -> float:
+def _with_subscriptions(size: Size, ours: Ours, figures: Figures) -> float:
     """How many times as long it takes with the most subscriptions as with the fewest."""
     rates: dict[int, list[float]] = {count: [] for count in size.subscriptions}
     for _ in range(size.rounds):
         for count, found in rates.items():
             ours.subscribe(count)
+            took = ours.read_rules()
+            if count == max(rates):
+                for name, ms in took.items():
+                    figures.rules.setdefault(name, []).append(ms)
             ours.forget()
+            ours.burst(AT_ONCE)  # what is made anew because of the change is made before the clock runs
             found.append(ours.burst(size.burst // 2))
     for count, found in rates.items():
         _say("{} subscriptions: {:.0f}/s", count, median(found))
+    for name, each in figures.rules.items():
+        _say("{} subscriptions read in {:.1f} ms: {}", max(rates), median(each), name)
     ours.subscribe(min(rates))
     return median(rates[min(rates)]) / median(rates[max(rates)])
 
@@ -211,6 +220,22 @@ class Ours:
             )
             for number in range(count - 1)
         )
+
+    def read_rules(self) -> dict[str, float]:
+        """How many ms it takes to have the rules ready: all are new, one has changed, and none has."""
+        from events import rules
+        from events.models import Subscription
+
+        def took() -> float:
+            started = time.perf_counter()
+            rules.current()
+            return (time.perf_counter() - started) * 1000
+
+        found = {"all_new": took()}
+        changed = Subscription.objects.order_by("-pk")[0]
+        changed.clusters = ["another"]
+        changed.save()
+        return found | {"one_changed": took(), "kept": took()}
 
     def forget(self) -> None:
         """Empties the record."""

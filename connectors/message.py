@@ -104,6 +104,14 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         built: JSONDict = msgspec.to_builtins(self)
         return built
 
+    def encoded(self) -> msgspec.Raw:
+        """The same as JSON text."""
+        try:
+            return msgspec.Raw(_encoder.encode(self))
+        except UnicodeEncodeError:
+            # Half a surrogate pair. Escaped it is JSON; whether it can be stored is for the database to say.
+            return msgspec.Raw(json.dumps(self.to_json()).encode())
+
     @classmethod
     def from_json(cls, data: JSONDict) -> Message:
         """Back from `to_json`. Raises msgspec.ValidationError if it is not one."""
@@ -121,6 +129,9 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _decoder = msgspec.json.Decoder(Message)
+
+
+_encoder = msgspec.json.Encoder()
 
 
 def iso(moment: datetime) -> str:

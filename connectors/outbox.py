@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+import msgspec
 from django.db import transaction
 from django.utils import timezone
 
-from connectors import bulk, tally, tasks
+from connectors import bulk, ids, tally, tasks
 from connectors.engine import breaker, limits
-from connectors.message import JSONDict, Message, Status
+from connectors.message import Message, Status
 from connectors.models import UNSETTLED, Connector, Delivery, DeliveryStatus
 
 
@@ -23,55 +26,86 @@ class Order:
     origin: str
 
 
-def enqueue(orders: Sequence[Order]) -> list[Delivery]:
+def enqueue(orders: Sequence[Order]) -> list[uuid.UUID]:
     """Writes the orders as deliveries in the caller's transaction; once it commits, the workers are woken.
 
-    If that wake-up is lost, the sweeper finds the rows. A resolve whose trigger has not been tried once is
-    not delivered, and neither is the trigger, unless the connector wants what is already over, too.
+    Returns the ids of the deliveries, in the order of the orders. If the wake-up is lost, the sweeper finds
+    the rows. A resolve whose trigger has not been tried once is not delivered, and neither is the trigger,
+    unless the connector wants what is already over, too.
     """
     if not orders:
         return []
-    messages: dict[int, JSONDict] = {}  # one message often goes through several connectors
-    deliveries = [
-        delivery_for(
-            order,
-            messages.get(id(order.message))
-            or messages.setdefault(id(order.message), order.message.to_json()),
-        )
-        for order in orders
-    ]
+    encoded: dict[int, msgspec.Raw] = {}  # one message often goes through several connectors
+    pks = ids.several(len(orders))
+    now = timezone.now()
     with transaction.atomic():
-        _cancel_out(deliveries, [order.connector.deliver_brief for order in orders])
-        bulk.insert(deliveries)
+        over = _cancel_out(orders, now)
+        rows = []
+        for position, (pk, order) in enumerate(zip(pks, orders, strict=True)):
+            message, connector = order.message, order.connector
+            said = encoded.get(id(message))
+            if said is None:
+                said = encoded[id(message)] = message.encoded()
+            fate = _CANCELLED if position in over else _PENDING
+            rows.append(
+                (
+                    pk,
+                    connector.pk,
+                    connector.name,
+                    connector.provider,
+                    order.origin,
+                    said,
+                    message.id,
+                    message.key,
+                    message.severity.rank,
+                    *fate,
+                    now if position in over else None,
+                    now,
+                    now,
+                )
+            )
+        bulk.insert_values(Delivery, _COLUMNS, rows)
     connector_ids = {order.connector.pk for order in orders}
     transaction.on_commit(lambda: tasks.wake(connector_ids))
-    return deliveries
+    return pks
 
 
-def delivery_for(order: Order, message_json: JSONDict | None = None) -> Delivery:
-    """The row for an order, not saved. `message_json` is its message, where that was encoded already."""
+_COLUMNS = (
+    "id", "connector_id", "connector_name", "provider", "origin", "message", "message_id", "key", "priority",
+    "status", "note", "settled_at", "next_attempt_at", "created_at",
+)  # fmt: skip
+_OVER = "It was over before it could be sent."
+_PENDING = (DeliveryStatus.PENDING.value, "")
+_CANCELLED = (DeliveryStatus.CANCELLED.value, _OVER)
+
+
+def delivery_for(order: Order) -> Delivery:
+    """The row for an order, not saved."""
     message = order.message
     return Delivery(
         connector=order.connector,
         connector_name=order.connector.name,
         provider=order.connector.provider,
         origin=order.origin,
-        message=message.to_json() if message_json is None else message_json,
+        message=message.to_json(),
         message_id=message.id,
         key=message.key,
         priority=message.severity.rank,
     )
 
 
-def _cancel_out(deliveries: Sequence[Delivery], keep: Sequence[bool]) -> None:
-    """Cancels each resolve among new deliveries together with its trigger, where that was never tried."""
+def _cancel_out(orders: Sequence[Order], now: datetime) -> set[int]:
+    """Cancels each resolve among new deliveries together with its trigger, where that was never tried.
+
+    Returns the positions of the orders that are cancelled.
+    """
     resolves = {
-        (delivery.connector_id, delivery.message_id): delivery
-        for delivery, kept in zip(deliveries, keep, strict=True)
-        if not kept and delivery.message["status"] == Status.RESOLVED
+        (order.connector.pk, order.message.id): position
+        for position, order in enumerate(orders)
+        if order.message.status is Status.RESOLVED and not order.connector.deliver_brief
     }
     if not resolves:
-        return
+        return set()
     earlier = (
         Delivery.objects.select_for_update()
         .filter(message_id__in={message_id for _, message_id in resolves}, status__in=UNSETTLED)
@@ -90,17 +124,17 @@ def _cancel_out(deliveries: Sequence[Delivery], keep: Sequence[bool]) -> None:
             message_id__in={message_id for _, message_id in resolves}, status=DeliveryStatus.DELIVERED
         ).values_list("connector_id", "message_id")
     )
-    note = "It was over before it could be sent."
-    now = timezone.now()
     cancelled: list[str] = []
-    for pair, resolve in resolves.items():
+    over: set[int] = set()
+    for pair, position in resolves.items():
         if pair in untried and pair not in tried and pair not in told:
             Delivery.objects.filter(pk__in=[delivery.pk for delivery in untried[pair]]).update(
-                status=DeliveryStatus.CANCELLED, note=note, settled_at=now
+                status=DeliveryStatus.CANCELLED, note=_OVER, settled_at=now
             )
-            resolve.status, resolve.note, resolve.settled_at = DeliveryStatus.CANCELLED, note, now
-            cancelled += [resolve.provider] * (len(untried[pair]) + 1)
+            over.add(position)
+            cancelled += [orders[position].connector.provider] * (len(untried[pair]) + 1)
     tally.add_cancelled(cancelled)
+    return over
 
 
 def redeliver(deliveries: Iterable[Delivery]) -> int:
@@ -108,11 +142,11 @@ def redeliver(deliveries: Iterable[Delivery]) -> int:
 
     The attempts so far stay on record. What is still on its way is left alone.
     """
-    ids = [delivery.pk for delivery in deliveries]
+    pks = [delivery.pk for delivery in deliveries]
     with transaction.atomic():
         rows = list(
             Delivery.objects.select_for_update()
-            .filter(pk__in=ids, connector__isnull=False)
+            .filter(pk__in=pks, connector__isnull=False)
             .exclude(status__in=UNSETTLED)
             .order_by("pk")
             .only("pk", "connector_id")

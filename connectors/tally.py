@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -94,10 +94,7 @@ class _Sum:
 
 def add(name: str, labels: Iterable[tuple[str, ...]]) -> None:
     """Counts one for each of these labels, in the caller's transaction."""
-    sums: dict[_Key, _Sum] = defaultdict(_Sum)
-    for each in labels:
-        sums[_Key(name, _text(each))].amount += 1
-    _insert(sums)
+    _insert({_Key(name, _text(each)): _Sum(amount) for each, amount in Counter(labels).items()})
 
 
 def add_attempts(attempts: Iterable[tuple[Told, Ended]]) -> None:

@@ -8,13 +8,14 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
 from connectors.message import JSONDict, Severity
 from events import catalog, conditions
 from events.schedule import Hours
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventFacts:
+class EventFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of an event when it is matched.
 
     `at` is when the connector would be told; without it, hours decide nothing.
@@ -27,7 +28,7 @@ class EventFacts:
     resource: str = ""
     title: str = ""
     count: int = 1
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = {}
     at: datetime | None = None
 
 
@@ -83,7 +84,10 @@ def judge(rule: Rule, facts: EventFacts) -> Verdict:
         return Verdict(False, failing)
     if rule.hours is not None and facts.at is not None and not rule.hours.include(facts.at):
         return _outside(rule.hours, rule.hours.next_beginning(facts.at))
-    return Verdict(True, "every clause holds")
+    return _WANTED
+
+
+_WANTED = Verdict(True, "every clause holds")
 
 
 @lru_cache(maxsize=1024)

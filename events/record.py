@@ -97,6 +97,8 @@ def write(batch: Batch) -> dict[uuid.UUID, uuid.UUID]:
             + [(event, Turn.WORSENED) for event in worsened]
             + [(event, Turn.RESOLVED) for event in resolved]
         )
+    if not logger.isEnabledFor(logging.INFO):
+        return adopted
     for event in opened:
         logger.info(
             "%s %s: %s (%s)",
@@ -138,6 +140,8 @@ def _insert(events: Sequence[Event]) -> dict[uuid.UUID, uuid.UUID]:
         event.title = event.title[:TITLE_LIMIT]
     new = bulk.insert_new(events)
     known = [event for event in events if event.pk not in new]
+    if not known:
+        return {}
     on_record = dict(
         Event.objects.filter(
             Q(status__in=OPEN) | Q(lingers=True), fingerprint__in={event.fingerprint for event in known}
@@ -148,6 +152,8 @@ def _insert(events: Sequence[Event]) -> dict[uuid.UUID, uuid.UUID]:
 
 def _change(changes: dict[uuid.UUID, Change]) -> list[Event]:
     """Updates open events; returns those that have become worse."""
+    if not changes:
+        return []
     # Locked in the order in which `events.handling` locks them, or either could wait for the other.
     firing = Event.objects.filter(pk__in=changes, status=EventStatus.FIRING)
     events = firing.order_by("pk").select_for_update()
@@ -170,6 +176,8 @@ def _change(changes: dict[uuid.UUID, Change]) -> list[Event]:
 
 def _resolve(ends: dict[uuid.UUID, datetime]) -> tuple[list[Event], list[Event]]:
     """Resolves open events; returns them, and those that were resolved by hand before and are gone now."""
+    if not ends:
+        return [], []
     events = list(Event.objects.filter(STILL_SO, pk__in=ends).order_by("pk").select_for_update())
     gone = [event for event in events if event.lingers]
     for event in gone:

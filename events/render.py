@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
@@ -12,12 +13,32 @@ from events.match import EventFacts
 from events.models import Event
 
 
-def message_for(event: Event, status: Status | None = None) -> Message:
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a person finds an event: what stands before its id, and what after it."""
+
+    before: str
+    after: str
+
+    @classmethod
+    def now(cls) -> Address:
+        """As the settings and the URLs are at this moment. For many events, it is found out once."""
+        path = reverse("admin:events_event_change", args=[_ANY])
+        before, _, after = path.rpartition(_ANY)
+        return cls(settings.PUBLIC_URL + before, after)
+
+
+_ANY = "00000000-0000-0000-0000-000000000000"
+
+
+def message_for(event: Event, status: Status | None = None, address: Address | None = None) -> Message:
     """What is said of this event now; `status` where that is not simply its own."""
     status = status or Status(event.status)
+    address = address or Address.now()
+    pk = str(event.pk)
     others = f" and {event.count - 1} more" if event.count > 1 else ""
     return Message(
-        id=str(event.pk),
+        id=pk,
         key=event.fingerprint,
         event_type=event.event_type,
         title=event.title + others,
@@ -31,20 +52,27 @@ def message_for(event: Event, status: Status | None = None) -> Message:
         details=event.details,
         recommendations=tuple(Recommendation(**item) for item in event.recommendations),
         count=event.count,
-        url=settings.PUBLIC_URL + reverse("admin:events_event_change", args=[event.pk]),
+        url=f"{address.before}{pk}{address.after}",
         routing=event.routing,
     )
 
 
 def _when(event: Event, status: Status) -> datetime:
     """When that came about which is said."""
-    moments = {Status.RESOLVED: event.resolved_at, Status.ACKNOWLEDGED: event.acknowledged_at}
-    return moments.get(status) or event.occurred_at
+    if status is Status.RESOLVED:
+        return event.resolved_at or event.occurred_at
+    if status is Status.ACKNOWLEDGED:
+        return event.acknowledged_at or event.occurred_at
+    return event.occurred_at
 
 
 def _description(event: Event, status: Status) -> str:
     """What happened, after who did something about it, where somebody did."""
-    by = {Status.RESOLVED: event.resolved_by, Status.ACKNOWLEDGED: event.acknowledged_by}.get(status)
+    by = ""
+    if status is Status.RESOLVED:
+        by = event.resolved_by
+    elif status is Status.ACKNOWLEDGED:
+        by = event.acknowledged_by
     if not by:
         return event.description
     said = f"{status.value.capitalize()} by {by}"

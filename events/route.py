@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from enum import Enum
+from typing import NamedTuple
 
 from django.utils import timezone
 
-from connectors.message import Status
+from connectors.message import Message, Status
 from connectors.models import Connector, Delivery
 from connectors.outbox import Order, enqueue
 from events import rules
 from events.models import Event, Subscription
-from events.render import facts_of, message_for
+from events.render import Address, facts_of, message_for
 
 ORIGIN = "subscription:"
 
@@ -29,8 +31,8 @@ class Turn(Enum):
 _FOLLOW_UPS = {Turn.ACKNOWLEDGED: Status.ACKNOWLEDGED, Turn.RESOLVED: Status.RESOLVED}
 
 
-def route(turns: Sequence[tuple[Event, Turn]]) -> list[Delivery]:
-    """Writes the deliveries that these turns call for, in the caller's transaction; returns them.
+def route(turns: Sequence[tuple[Event, Turn]]) -> list[uuid.UUID]:
+    """Writes the deliveries that these turns call for, in the caller's transaction; returns their ids.
 
     A new event goes to whoever subscribes to it, and so does one that has become worse: those who know of it
     get an update. One that was acknowledged or resolved goes to those who were told of it, whatever the
@@ -41,32 +43,60 @@ def route(turns: Sequence[tuple[Event, Turn]]) -> list[Delivery]:
     told = [(event, turn) for event, turn in turns if event.inhibited_by_id is None and not event.muted]
     if not told:
         return []
-    # Without the secrets: what is only to be named need not be decrypted.
-    known = Connector.objects.filter(enabled=True).only("name", "provider", "deliver_brief")
-    connectors = {connector.pk: connector for connector in known}
-    orders: list[Order] = []
+    wanted: list[_Wanted] = []
     openings = [event for event, turn in told if turn not in _FOLLOW_UPS and not event.held]
     if openings:
         book, now = rules.current(), timezone.now()
         for event in openings:
-            message = message_for(event)
-            orders += [
-                Order(connectors[rule.connector_id], message, f"{ORIGIN}{rule.subscription_id}")
+            wanted += [
+                _Wanted(rule.connector_id, event, None, f"{ORIGIN}{rule.subscription_id}")
                 for rule in book.wanting(facts_of(event, now))
-                if rule.connector_id in connectors and not is_about(event, rule.connector_id)
+                if not is_about(event, rule.connector_id)
             ]
     for turn, status in _FOLLOW_UPS.items():
-        orders += _follow_ups([event for event, its in told if its is turn], status, connectors)
-    return enqueue(orders)
+        wanted += _follow_ups([event for event, its in told if its is turn], status)
+    return enqueue(_orders(wanted))
 
 
-def _follow_ups(events: Sequence[Event], status: Status, connectors: dict[int, Connector]) -> list[Order]:
+class _Wanted(NamedTuple):
+    """Whom to tell of which event, because of what; `status` where that is not simply its own."""
+
+    connector_id: int
+    event: Event
+    status: Status | None
+    origin: str
+
+
+def _orders(wanted: Sequence[_Wanted]) -> list[Order]:
+    """Orders for the connectors among them that are enabled."""
+    if not wanted:
+        return []
+    ids = {each.connector_id for each in wanted}
+    # Without the secrets: what is only to be named need not be decrypted.
+    known = Connector.objects.filter(pk__in=ids, enabled=True).only("name", "provider", "deliver_brief")
+    connectors = {connector.pk: connector for connector in known.order_by()}
+    address = Address.now()
+    messages: dict[tuple[int, Status | None], Message] = {}
+    orders = []
+    for connector_id, event, status, origin in wanted:
+        connector = connectors.get(connector_id)
+        if connector is None:
+            continue
+        key = (id(event), status)
+        message = messages.get(key)
+        if message is None:
+            message = messages[key] = message_for(event, status, address)
+        orders.append(Order(connector, message, origin))
+    return orders
+
+
+def _follow_ups(events: Sequence[Event], status: Status) -> list[_Wanted]:
     """What became of it, for each connector through which the bad news went."""
     if not events:
         return []
     by_id = {str(event.pk): event for event in events}
     sent = (
-        Delivery.objects.filter(message_id__in=by_id, connector_id__in=connectors)
+        Delivery.objects.filter(message_id__in=by_id, connector__isnull=False)
         .order_by("id")
         .values_list("connector_id", "message_id", "origin")
     )
@@ -76,7 +106,7 @@ def _follow_ups(events: Sequence[Event], status: Status, connectors: dict[int, C
             origins.setdefault((connector_id, message_id), origin)
     quiet = _quiet(set(origins.values())) if status is Status.RESOLVED else set()
     return [
-        Order(connectors[connector_id], message_for(by_id[message_id], status), origin)
+        _Wanted(connector_id, by_id[message_id], status, origin)
         for (connector_id, message_id), origin in origins.items()
         if origin not in quiet
     ]

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from functools import cache
+from itertools import chain
 from typing import Any
 
-from django.db.models import Count, Max
+from django.db import connection
+from django.db.models import F, JSONField, TextField
+from django.db.models.functions import Cast
 
 from connectors.message import Severity
 from connectors.models import Connector
@@ -20,8 +26,9 @@ from events.models import Subscription
 logger = logging.getLogger(__name__)
 
 SECONDS = 10.0
-"""How long rules are believed at most. A change is noticed at once by when its row was saved; this is for the
-rare one whose transaction began before, and ended after, that of another."""
+"""How long rules are believed at most. A change is noticed at once by the line that it leaves in the history;
+this is for what leaves none, and for the rare one whose transaction began before, and ended after, that of
+another."""
 
 
 CLAUSES: dict[str, tuple[tuple[str, ...], Callable[..., Any]]] = {
@@ -44,20 +51,22 @@ class RuleBook:
         # By event type and namespace; None for rules of every type, or whose namespaces are not plain names.
         self._shelves: dict[tuple[str | None, str | None], list[Rule]] = defaultdict(list)
         for rule in sorted(rules, key=_age):
+            namespaces = _plain(rule.namespaces) or (None,)
             for event_type in (None,) if rule.types is None else rule.types:
-                for namespace in _plain(rule.namespaces) or (None,):
+                for namespace in namespaces:
                     self._shelves[event_type, namespace].append(rule)
 
     def wanting(self, facts: EventFacts) -> list[Rule]:
         """The rules that want this event, one for each connector: the oldest that does."""
-        first: dict[int, Rule] = {}
-        candidates = [
-            rule
+        shelves = [
+            shelf
             for event_type in (None, facts.event_type)
             for namespace in (None, facts.namespace)
-            for rule in self._shelves.get((event_type, namespace), ())
+            if (shelf := self._shelves.get((event_type, namespace)))
         ]
-        candidates.sort(key=_age)
+        # Each shelf is in order already.
+        candidates = shelves[0] if len(shelves) == 1 else sorted(chain.from_iterable(shelves), key=_age)
+        first: dict[int, Rule] = {}
         for rule in candidates:
             if rule.connector_id not in first and judge(rule, facts).wanted:
                 first[rule.connector_id] = rule
@@ -67,18 +76,6 @@ class RuleBook:
 def current() -> RuleBook:
     """The book of the subscriptions in force now."""
     return _kept.book()
-
-
-def current_rules() -> list[Rule]:
-    """Every subscription in force, ready for matching. One that cannot be read is logged and left out."""
-    rules = []
-    subscriptions = Subscription.objects.filter(enabled=True, connector__enabled=True).order_by("pk")
-    for subscription in subscriptions.iterator(chunk_size=2000):
-        try:
-            rules.append(rule_for(subscription))
-        except (catalog.UnknownEventType, ValueError) as error:
-            logger.error("subscription %s is not in force: %s", subscription.pk, error)
-    return rules
 
 
 def rule_for(subscription: Subscription) -> Rule:
@@ -104,7 +101,79 @@ def _age(rule: Rule) -> int:
 
 def _plain(namespaces: list[str]) -> set[str]:
     """The namespaces, if they are all names; none if one of them is a pattern."""
-    return set() if any(set("*?[") & set(name) for name in namespaces) else set(namespaces)
+    return set() if any(_PATTERN.search(name) for name in namespaces) else set(namespaces)
+
+
+_PATTERN = re.compile(r"[*?[]")
+
+
+class Reader:
+    """Reads the rules from the database again and again, and makes anew only those that have changed.
+
+    The columns come as the texts that they are stored as: comparing them with what they were costs next to
+    nothing, decoding ten thousand of them would cost most of the whole.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[tuple[Any, ...], Rule]] = {}
+
+    def read(self) -> tuple[list[Rule], bool]:
+        """Every subscription in force, and whether any is another one than the last time.
+
+        One that cannot be read is logged and left out.
+        """
+        found: dict[int, tuple[tuple[Any, ...], Rule]] = {}
+        known, decoded, changed = self._known, dict[Any, Any](), False
+        for row in _rows():
+            before = known.get(row[0])
+            if before is not None and before[0] == row:
+                found[row[0]] = before
+                continue
+            try:
+                found[row[0]] = (row, _rule(row, decoded))
+            except (catalog.UnknownEventType, ValueError) as error:
+                logger.error("subscription %s is not in force: %s", row[0], error)
+                continue
+            changed = True
+        changed = changed or len(found) != len(known)
+        self._known = found
+        return [rule for _, rule in found.values()], changed
+
+
+_COLUMNS = tuple(dict.fromkeys(column for columns, _ in CLAUSES.values() for column in columns))
+_JSON = frozenset(
+    column for column in _COLUMNS if isinstance(Subscription._meta.get_field(column), JSONField)
+)
+_POSITIONS = {
+    name: tuple(_COLUMNS.index(column) + 3 for column in columns) for name, (columns, _) in CLAUSES.items()
+}
+
+
+def _rows() -> Iterable[tuple[Any, ...]]:
+    """The subscriptions in force: id, connector, whether resolutions are sent, and the clauses' columns."""
+    columns = [Cast(column, TextField()) if column in _JSON else F(column) for column in _COLUMNS]
+    in_force = Subscription.objects.filter(enabled=True, connector__enabled=True).order_by("pk")
+    return in_force.values_list("pk", "connector_id", "send_resolved", *columns).iterator(chunk_size=2000)
+
+
+def _rule(row: tuple[Any, ...], decoded: dict[Any, Any]) -> Rule:
+    """One of `_rows` made ready for matching; `decoded` is what texts of other rows stand for.
+
+    Raises as `rule_for` does.
+    """
+    clauses: dict[str, Any] = {}
+    for name, (columns, read) in CLAUSES.items():
+        texts = tuple(row[position] for position in _POSITIONS[name])
+        key = (name, texts)
+        if key not in decoded:
+            decoded[key] = read(
+                *(
+                    json.loads(text) if column in _JSON and text is not None else text
+                    for column, text in zip(columns, texts, strict=True)
+                )
+            )
+        clauses[name] = decoded[key]
+    return Rule(subscription_id=row[0], connector_id=row[1], send_resolved=row[2], **clauses)
 
 
 class _Kept:
@@ -112,6 +181,8 @@ class _Kept:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._reading = threading.Lock()
+        self._reader = Reader()
         self._book = RuleBook(())
         self._stamp: Any = None
         self._made_at = 0.0
@@ -122,18 +193,39 @@ class _Kept:
         with self._lock:
             if stamp == self._stamp and time.monotonic() - self._made_at < SECONDS:
                 return self._book
-        book = RuleBook(current_rules())
-        with self._lock:
-            self._book, self._stamp, self._made_at = book, stamp, time.monotonic()
+        with self._reading:
+            rules, changed = self._reader.read()
+            book = RuleBook(rules) if changed else self._book
+            with self._lock:
+                self._book, self._stamp, self._made_at = book, stamp, time.monotonic()
         return book
 
 
 def _stamp() -> Any:
-    """Another one whenever a subscription or a connector was saved or deleted."""
-    count_and_last = {"count": Count("pk"), "last": Max("updated_at")}
-    return (
-        Subscription.objects.aggregate(**count_and_last),
-        Connector.objects.aggregate(**count_and_last),
+    """Another one whenever a subscription or a connector was saved or deleted.
+
+    It consists of the last row of each table, found at the end of an index, so that it costs the same however
+    many there are. The history has a line for every change that matters here; what is written many at a time
+    has none, but new ids. The moments tell apart what was given an id that had been rolled back.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_last_rows())
+        return cursor.fetchall()
+
+
+@cache
+def _last_rows() -> str:
+    tables = [
+        (model._meta.db_table, key, moment)
+        for each in (Subscription, Connector)
+        for model, key, moment in (
+            (each, "id", "updated_at"),
+            (each.history.model, "history_id", "history_date"),
+        )
+    ]
+    return " UNION ALL ".join(
+        f"SELECT * FROM (SELECT {number}, {key}, {moment} FROM {table} ORDER BY {key} DESC LIMIT 1) t{number}"  # noqa: S608 - our own names
+        for number, (table, key, moment) in enumerate(tables)
     )
 
 

@@ -103,17 +103,23 @@ def hold(events: Sequence[Event]) -> list[Event]:
 
 def hold_on_record(events: Sequence[Event]) -> None:
     """The same for events on record, locked by the caller, and saves what has changed."""
-    Event.objects.bulk_update(hold(events), ("silence", "held"), batch_size=200)
+    news = hold(events)
+    if news:
+        Event.objects.bulk_update(news, ("silence", "held"), batch_size=200)
 
 
-def _hold(event: Event, known: Iterable[Matcher]) -> bool:
+def _hold(event: Event, known: Sequence[Matcher]) -> bool:
     before = (event.silence_id, event.held)
-    facts = facts_of(event)
-    silence_id = next((matcher.silence_id for matcher in known if matcher.covers(event, facts)), None)
+    silence_id = _covering(event, known) if known else None
     event.held = silence_id is not None
     if silence_id is not None:
         event.silence_id = silence_id
     return before != (event.silence_id, event.held)
+
+
+def _covering(event: Event, known: Iterable[Matcher]) -> int | None:
+    facts = facts_of(event)
+    return next((matcher.silence_id for matcher in known if matcher.covers(event, facts)), None)
 
 
 def release() -> int:

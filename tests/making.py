@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -69,6 +71,11 @@ def make_event(**more: Any) -> Event:
         "occurred_at": WHEN,
     }
     return Event(**{**known, **more})
+
+
+def written(pks: Iterable[uuid.UUID]) -> list[Delivery]:
+    """The deliveries of these ids, oldest first."""
+    return list(Delivery.objects.filter(pk__in=list(pks)).order_by("id"))
 
 
 def statuses(connector: Connector) -> list[str]:

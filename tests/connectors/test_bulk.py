@@ -11,7 +11,7 @@ from django.db import DataError, IntegrityError, connection, transaction
 from connectors import bulk
 from connectors.ids import uuid7
 from connectors.message import Severity
-from connectors.models import Connector, Delivery
+from connectors.models import Connector, Delivery, Tally
 from connectors.outbox import Order, delivery_for
 from events.models import Event
 from tests.making import WHEN, make_connector, make_event, make_message
@@ -102,3 +102,48 @@ def test_members_of_enumerations_are_written_as_their_values() -> None:
     bulk.insert_new([event])
 
     assert Event.objects.filter(severity="critical").count() == 1
+
+
+def test_values_are_written_as_rows_whose_other_columns_have_their_defaults() -> None:
+    connector, written = make_connector(), a_delivery(make_connector("other"))
+    names = ("id", "connector_id", "origin", "message", "message_id", "key", "priority")
+    message = make_message(title=ODD, details={"odd": ODD})
+    rows = [(uuid7(), connector.pk, origin, message.encoded(), ODD, "k", 3) for origin in ("%s", "b")]
+
+    bulk.insert_values(Delivery, names, rows)
+
+    first, second = Delivery.objects.order_by("id")
+    assert (first.pk, second.pk) == (rows[0][0], rows[1][0])
+    assert first.said() == written.said()
+    assert (first.connector, first.message_id, first.priority) == (connector, ODD, 3)
+    assert (first.status, first.remote, first.lease_token, first.origin) == ("pending", {}, None, "%s")
+
+
+def test_rows_that_are_all_alike_are_all_written() -> None:
+    rows = [("things", "[]", 1)] * 3
+
+    bulk.insert_values(Tally, ("name", "labels", "amount"), rows)
+
+    assert (
+        list(Tally.objects.values_list("name", "labels", "amount", "fresh"))
+        == [("things", "[]", 1, True)] * 3
+    )
+
+
+def test_true_and_one_in_json_stay_what_they_are() -> None:
+    events = [make_event(fingerprint=str(value), details={"it": value}) for value in (True, 1)]
+
+    bulk.insert_new(events)
+
+    assert [event.details["it"] is True for event in Event.objects.order_by("id")] == [True, False]
+
+
+def test_half_a_surrogate_pair_in_a_title_is_an_error_of_the_database() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has errors of its own")
+
+    for events in ([make_event(title="\ud83d")], [make_event(title="\ud83d"), make_event(fingerprint="b")]):
+        with pytest.raises(DataError), transaction.atomic():
+            bulk.insert_new(events)
+        with pytest.raises(DataError), transaction.atomic():
+            bulk.insert(events)

@@ -20,14 +20,14 @@ from connectors.models import Attempt, Connector, Delivery
 from connectors.outbox import Order, enqueue, redeliver
 from connectors.transport.drive import Result
 from tests.calling import Caller, mistakes
-from tests.making import make_connector, make_message, make_resolve, statuses
+from tests.making import make_connector, make_message, make_resolve, statuses, written
 from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.django_db
 
 
 def queue(connector: Connector, *names: str) -> list[Delivery]:
-    return enqueue([Order(connector, make_message(id=name, key=name), "test") for name in names])
+    return written(enqueue([Order(connector, make_message(id=name, key=name), "test") for name in names]))
 
 
 def take() -> Claim:
@@ -149,7 +149,7 @@ def test_a_sender_that_was_thought_dead_cannot_undo_a_cancellation() -> None:
 def test_a_resolve_of_what_was_cancelled_is_cancelled_in_turn() -> None:
     connector = make_connector()
     trigger = make_message()
-    cancel(enqueue([Order(connector, trigger, "test")]), by="alice")
+    cancel(written(enqueue([Order(connector, trigger, "test")])), by="alice")
     enqueue([Order(connector, make_resolve(trigger), "test")])
 
     assert take().deliveries == ()
@@ -160,7 +160,7 @@ def test_a_resolve_of_what_was_cancelled_is_cancelled_in_turn() -> None:
 
 def test_what_waited_behind_a_cancelled_one_may_go() -> None:
     connector = make_connector()
-    first = enqueue([Order(connector, make_message(id="a"), "test")])
+    first = written(enqueue([Order(connector, make_message(id="a"), "test")]))
     Delivery.objects.update(status="retrying", next_attempt_at=timezone.now() + timedelta(hours=1))
     enqueue([Order(connector, make_message(id="b"), "test")])
     assert take().deliveries == ()

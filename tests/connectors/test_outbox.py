@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
 from connectors import outbox, tasks
+from connectors.message import Message
 from connectors.models import Delivery
 from connectors.outbox import Order, enqueue, redeliver
-from tests.making import make_connector, make_message, make_resolve, statuses
+from tests.making import make_connector, make_message, make_resolve, statuses, written
 
 
 @pytest.fixture
@@ -90,7 +93,7 @@ def test_what_was_over_before_it_could_be_sent_is_kept_for_who_wants_it() -> Non
 def test_a_resolve_of_what_was_tried_stays() -> None:
     connector = make_connector()
     [trigger] = enqueue([Order(connector, make_message(), "test")])
-    Delivery.objects.filter(pk=trigger.pk).update(status="retrying", attempt_count=1)
+    Delivery.objects.filter(pk=trigger).update(status="retrying", attempt_count=1)
 
     enqueue([Order(connector, make_resolve(make_message()), "test")])
 
@@ -113,7 +116,7 @@ def test_a_pair_is_dropped_for_each_connector_alone() -> None:
 @pytest.mark.django_db
 def test_a_redelivery_keeps_its_id_and_its_attempts() -> None:
     connector = make_connector()
-    [delivery] = enqueue([Order(connector, make_message(), "test")])
+    [delivery] = written(enqueue([Order(connector, make_message(), "test")]))
     Delivery.objects.filter(pk=delivery.pk).update(status="failed", attempt_count=8, reason="timeout")
 
     assert redeliver([delivery]) == 1
@@ -124,7 +127,7 @@ def test_a_redelivery_keeps_its_id_and_its_attempts() -> None:
 
 @pytest.mark.django_db
 def test_what_is_on_its_way_is_not_redelivered() -> None:
-    [delivery] = enqueue([Order(make_connector(), make_message(), "test")])
+    [delivery] = written(enqueue([Order(make_connector(), make_message(), "test")]))
 
     assert redeliver([delivery]) == 0
 
@@ -141,3 +144,21 @@ def test_a_resumed_connector_is_woken(woken: list[int], django_capture_on_commit
     connector.refresh_from_db()
     assert (connector.paused_at, connector.paused_reason) == (None, "")
     assert woken == [connector.pk]
+
+
+@pytest.mark.parametrize("title", ["Pod ☃ in crash loop", "half \ud83d"])
+def test_a_message_encoded_at_once_is_the_message(title: str) -> None:
+    message = make_message(title=title, details={"n": 5, "list": ["a"]}, recommendations=())
+
+    assert Message.from_json(json.loads(bytes(message.encoded()))) == message
+
+
+@pytest.mark.django_db
+def test_one_message_through_several_connectors_is_the_same_in_each() -> None:
+    message = make_message(details={"n": 5})
+    orders = [Order(make_connector(name), message, f"for {name}") for name in ("a", "b")]
+
+    first, second = written(enqueue(orders))
+
+    assert (first.said(), first.connector_name, first.origin) == (message, "a", "for a")
+    assert (second.said(), second.connector_name, second.origin) == (message, "b", "for b")

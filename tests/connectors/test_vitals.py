@@ -19,7 +19,7 @@ from connectors.models import Attempt, Connector, Delivery, Outcome
 from connectors.outbox import Order, delivery_for
 from connectors.vitals import Vitals, vitals_of
 from tests.calling import Caller
-from tests.making import make_connector, make_message
+from tests.making import make_connector, make_message, written
 
 pytestmark = pytest.mark.django_db
 
@@ -36,7 +36,7 @@ def tried(connector: Connector, seconds: float, outcome: Outcome = Outcome.DELIV
 
 def waiting(connector: Connector, name: str = "a", age: timedelta = timedelta()) -> Delivery:
     """A delivery that has not settled."""
-    (delivery,) = outbox.enqueue([Order(connector, make_message(id=name, key=name), "test")])
+    (delivery,) = written(outbox.enqueue([Order(connector, make_message(id=name, key=name), "test")]))
     delivery.created_at = timezone.now() - age
     delivery.save()
     return delivery

@@ -7,7 +7,7 @@ import pytest
 from connectors.models import Delivery
 from events.models import Event
 from events.route import Turn, route
-from tests.making import make_connector, make_event, make_subscription
+from tests.making import make_connector, make_event, make_subscription, written
 
 pytestmark = pytest.mark.django_db
 
@@ -38,7 +38,7 @@ def test_two_subscriptions_of_one_connector_make_one_delivery() -> None:
     first = make_subscription(connector, "pod_crash")
     make_subscription(connector, "all")
 
-    [delivery] = route([(saved(), Turn.OPENED)])
+    [delivery] = written(route([(saved(), Turn.OPENED)]))
 
     assert delivery.origin == f"subscription:{first.pk}"
 
@@ -64,7 +64,7 @@ def test_the_resolution_goes_to_those_who_were_told_whatever_they_subscribe_to_n
     make_subscription(make_connector("never told"), "node_down")
     event = saved()
     [trigger] = route([(event, Turn.OPENED)])
-    Delivery.objects.filter(pk=trigger.pk).update(status="delivered", attempt_count=1)
+    Delivery.objects.filter(pk=trigger).update(status="delivered", attempt_count=1)
     subscription.event_types = ["http_500"]
     subscription.save()
 
@@ -117,7 +117,7 @@ def test_the_message_carries_the_documented_payload_and_a_link() -> None:
         recommendations=[{"action": "Check pod logs", "command": "kubectl logs"}],
     )
 
-    [delivery] = route([(event, Turn.OPENED)])
+    [delivery] = written(route([(event, Turn.OPENED)]))
 
     message = delivery.said()
     assert message.payload() == {

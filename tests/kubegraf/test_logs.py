@@ -22,7 +22,7 @@ from connectors.outbox import Order
 from connectors.secrets import RedactingFilter
 from kubegraf import logs
 from kubegraf.env import BASE_DIR
-from tests.making import make_connector, make_message
+from tests.making import make_connector, make_message, written
 from tests.running import Processes
 
 SECRET = "xoxb-1234567890-abcdefghij"
@@ -137,7 +137,7 @@ def test_a_format_there_is_not_is_named_with_those_there_are(monkeypatch: pytest
 def test_a_worker_writes_one_object_for_each_delivery(processes: Processes, receiver: Any) -> None:
     worker = processes.worker(KUBEGRAF_LOG_FORMAT="json")
     connector = make_connector(url=receiver.url)
-    (delivery,) = outbox.enqueue([Order(connector, make_message(), "test")])
+    (delivery,) = written(outbox.enqueue([Order(connector, make_message(), "test")]))
     worker.wait_for(f'"delivery": "{delivery.pk}"')
 
     (line,) = [json.loads(line) for line in worker.output().splitlines() if str(delivery.pk) in line]
