@@ -111,7 +111,7 @@ def _send(connector_id: int) -> None:
 
 
 wake_ups = WakeUps(_send)
-# Whoever has been called either helps already or is busy enough.
+# Seldom: whoever was called a moment ago either helps already or has no time.
 calls_for_help = WakeUps(_send, seconds=0.25)
 
 LATER_AT_MOST = 10.0

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
-SECONDS = 0.02
+SECONDS = 0.01
 """A connector is woken once in this time at most, by one process."""
 
 

@@ -223,7 +223,7 @@ class Exchange:
         if not lines or lines[-1].strip():
             return failures.broken_off(self._host) if lines else failures.unanswered(self._host)
         # What came before the last status line was only interim: 100 Continue, 103 Early Hints.
-        final = max(number for number, line in enumerate(lines) if line.startswith(b"HTTP/"))
+        final = max((number for number, line in enumerate(lines) if line.startswith(b"HTTP/")), default=0)
         del lines[:final]
         # libcurl itself has stopped reading where all of them together are too long.
         if len(lines) > bounds.HEADER_LIMIT + 2 or any(len(line) > bounds.HEADER_BYTES for line in lines):
