@@ -17,7 +17,11 @@ def uuid7() -> uuid.UUID:
     Each one this process makes is greater than the one before, also within a millisecond and when the clock
     is set back (RFC 9562, section 6.2, method 1).
     """
-    return several(1)[0]
+    global _last
+    with _lock:
+        _last = max(_last + 1, (time.time_ns() // 1_000_000) << 12)
+        stamp = _last
+    return _made(stamp, os.urandom(8))
 
 
 def several(count: int) -> list[uuid.UUID]:
@@ -27,13 +31,9 @@ def several(count: int) -> list[uuid.UUID]:
         first = max(_last + 1, (time.time_ns() // 1_000_000) << 12)
         _last = first + count - 1
     random = os.urandom(8 * count)
-    return [
-        uuid.UUID(
-            int=(stamp >> 12) << 80
-            | 0x7 << 76
-            | (stamp & 0xFFF) << 64
-            | 0x2 << 62
-            | int.from_bytes(random[8 * number : 8 * number + 8], "big") >> 2
-        )
-        for number, stamp in enumerate(range(first, first + count))
-    ]
+    return [_made(first + number, random[8 * number : 8 * number + 8]) for number in range(count)]
+
+
+def _made(stamp: int, random: bytes) -> uuid.UUID:
+    value = (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0x2 << 62
+    return uuid.UUID(int=value | int.from_bytes(random, "big") >> 2)

@@ -38,7 +38,8 @@ def enqueue(orders: Sequence[Order]) -> list[uuid.UUID]:
     encoded: dict[int, msgspec.Raw] = {}  # one message often goes through several connectors
     pks = ids.several(len(orders))
     now = timezone.now()
-    with transaction.atomic():
+    # Without a savepoint: where it fails, what it reports is not to be written either.
+    with transaction.atomic(savepoint=False):
         over = _cancel_out(orders, now)
         rows = []
         for position, (pk, order) in enumerate(zip(pks, orders, strict=True)):
