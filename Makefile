@@ -33,6 +33,8 @@ pytest: $(VENV)/.dev    ## the tests alone, on SQLite and on PostgreSQL
 	@$(BIN)/python -m tests.browser.install
 	$(PYTEST) --database=sqlite
 	$(PYTEST) --database=postgresql
+	# By itself, for it stops the server that the others share.
+	$(BIN)/python -m pytest --database=postgresql tests/reliability/test_database_restart.py
 
 # Taken by the tests in a browser, so that no picture shows what is no longer so.
 SCREENSHOTS := overview overview-dark-1280 connector-types subscription-form events event silence \
