@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import cache
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from django.db import connection
@@ -123,7 +124,8 @@ class Reader:
         One that cannot be read is logged and left out.
         """
         found: dict[int, tuple[tuple[Any, ...], Rule]] = {}
-        known, decoded, changed = self._known, dict[Any, Any](), False
+        known, changed = self._known, False
+        decoded: dict[str, dict[Any, Any]] = {name: {} for name in CLAUSES}
         for row in _rows():
             before = known.get(row[0])
             if before is not None and before[0] == row:
@@ -144,9 +146,11 @@ _COLUMNS = tuple(dict.fromkeys(column for columns, _ in CLAUSES.values() for col
 _JSON = frozenset(
     column for column in _COLUMNS if isinstance(Subscription._meta.get_field(column), JSONField)
 )
-_POSITIONS = {
-    name: tuple(_COLUMNS.index(column) + 3 for column in columns) for name, (columns, _) in CLAUSES.items()
+_TEXTS_OF = {
+    name: itemgetter(*(_COLUMNS.index(column) + 3 for column in columns))
+    for name, (columns, _) in CLAUSES.items()
 }
+"""What of one of `_rows` each clause is read from: a text, or a tuple where there are several."""
 
 
 def _rows() -> Iterable[tuple[Any, ...]]:
@@ -156,24 +160,30 @@ def _rows() -> Iterable[tuple[Any, ...]]:
     return in_force.values_list("pk", "connector_id", "send_resolved", *columns).iterator(chunk_size=2000)
 
 
-def _rule(row: tuple[Any, ...], decoded: dict[Any, Any]) -> Rule:
-    """One of `_rows` made ready for matching; `decoded` is what texts of other rows stand for.
+def _rule(row: tuple[Any, ...], decoded: dict[str, dict[Any, Any]]) -> Rule:
+    """One of `_rows` made ready for matching; `decoded` is what texts of other rows stand for, by clause.
 
     Raises as `rule_for` does.
     """
     clauses: dict[str, Any] = {}
-    for name, (columns, read) in CLAUSES.items():
-        texts = tuple(row[position] for position in _POSITIONS[name])
-        key = (name, texts)
-        if key not in decoded:
-            decoded[key] = read(
-                *(
-                    json.loads(text) if column in _JSON and text is not None else text
-                    for column, text in zip(columns, texts, strict=True)
-                )
-            )
-        clauses[name] = decoded[key]
+    for name, texts_of in _TEXTS_OF.items():
+        texts = texts_of(row)
+        alike = decoded[name]
+        if texts not in alike:
+            alike[texts] = _decoded(name, texts)
+        clauses[name] = alike[texts]
     return Rule(subscription_id=row[0], connector_id=row[1], send_resolved=row[2], **clauses)
+
+
+def _decoded(name: str, texts: Any) -> Any:
+    columns, read = CLAUSES[name]
+    given = texts if isinstance(texts, tuple) else (texts,)
+    return read(
+        *(
+            json.loads(text) if column in _JSON and text is not None else text
+            for column, text in zip(columns, given, strict=True)
+        )
+    )
 
 
 class _Kept:
