@@ -91,7 +91,8 @@ def insert_new(rows: Sequence[M]) -> set[Any]:
     chosen += [f"%s::{_type(field)}" for field in same]
     statement = f"INSERT INTO {model._meta.db_table} ({_names([*fields, *same])}) SELECT {', '.join(chosen)}"
     if varying:
-        statement += f" FROM {recordset(('', fields))}"
+        given = ", ".join(f"{connection.ops.quote_name(str(f.column))} {_type(f)}" for f in fields)
+        statement += f" FROM json_to_recordset(%s::json) AS given ({given})"
         names = [str(field.column) for field in fields]
         together = zip(*(values for _, values in varying), strict=True)
         literals.append(_encode([dict(zip(names, values, strict=True)) for values in together]).decode())
@@ -103,41 +104,6 @@ def insert_new(rows: Sequence[M]) -> set[Any]:
         raise DataError(str(error)) from error
     _mark_saved(rows)
     return written
-
-
-def fields_of(model: type[models.Model], names: Iterable[str]) -> Fields:
-    """The model's columns of these names."""
-    return [model._meta.get_field(name) for name in names]  # type: ignore[misc]  # none is a relation's other end
-
-
-def recordset(*parts: tuple[str, Fields]) -> str:
-    """What stands in a FROM for `records` of these fields; for PostgreSQL. It has one placeholder.
-
-    Each column is named by the prefix of its part and its own name.
-    """
-    columns = ", ".join(
-        f'"{prefix}{field.column}" {_type(field)}' for prefix, fields in parts for field in fields
-    )
-    return f"json_to_recordset(%s::json) AS given ({columns})"
-
-
-def records(*parts: tuple[str, Fields, Sequence[models.Model]]) -> str:
-    """The values of rows as JSON. A row of one part belongs to those at the same place in the others."""
-    named = [
-        ([(f"{prefix}{field.column}", field.attname) for field in fields], rows)
-        for prefix, fields, rows in parts
-    ]
-    together = zip(*(rows for _, rows in named), strict=True)
-    return _encode(
-        [
-            {
-                name: getattr(row, attribute)
-                for (names, _), row in zip(named, row_of_each, strict=True)
-                for name, attribute in names
-            }
-            for row_of_each in together
-        ]
-    ).decode()
 
 
 # --- Text for the server --------------------------------------------------------------------------------
