@@ -19,7 +19,6 @@ from connectors.errors import Reason, SendError
 _RESERVED = frozenset(
     ("host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect")
 )
-_OF_EVERY_REQUEST = {name.lower(): name for name in ("User-Agent", "Accept-Encoding", "Accept")}
 _REMEMBERED = 64  # headers, in one run
 # RFC 9110, sections 5.6.2 and 5.5
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -32,6 +31,7 @@ class Inspection:
     def __init__(self) -> None:
         self._addresses: set[str] = set()
         self._headers: set[tuple[str, str]] = set()
+        self._of_all = {name.lower(): name for name in _every_request()}
 
     def fit_to_send(self, request: Request) -> Request:
         """The request with the headers that all have. Raises SendError if it must not leave at all."""
@@ -46,7 +46,7 @@ class Inspection:
                 if len(self._headers) < _REMEMBERED:
                     self._headers.add(item)
             name, value = item
-            own = _OF_EVERY_REQUEST.get(name.lower())
+            own = self._of_all.get(name.lower())
             if own is not None:
                 headers.pop(own, None)
             headers[name] = value.strip()
