@@ -2,7 +2,7 @@
 
 Whoever is sending a delivery holds its lease, and cannot be stopped: such a one is left alone, and may be
 cancelled once it has failed and waits for its next try. Where a sender has died, nobody knows whether the
-message went out: its attempt is closed as unknown, and the note says so.
+message went out, and the note says so.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from connectors import tally, tasks, text
-from connectors.engine import claim
+from connectors.engine import claim, leases
 from connectors.engine.digest import ORIGIN
+from connectors.errors import Reason
 from connectors.models import UNSETTLED, Delivery, DeliveryStatus
 
 logger = logging.getLogger(__name__)
@@ -29,11 +30,9 @@ LONGEST_WHY = 500
 _BATCH = 500
 
 
-def cancellable(now: datetime) -> QuerySet[Delivery]:
+def cancellable() -> QuerySet[Delivery]:
     """What nobody is sending now, alone or in a digest."""
-    waits = Q(status__in=(DeliveryStatus.PENDING, DeliveryStatus.RETRYING))
-    sender_died = Q(status=DeliveryStatus.SENDING, lease_until__lt=now)
-    return Delivery.objects.filter(waits | sender_died)
+    return Delivery.objects.filter(status__in=claim.WAITING).exclude(pk__in=leases.taken())
 
 
 def cancel(deliveries: Iterable[Delivery], *, by: str, why: str = "") -> int:
@@ -63,11 +62,12 @@ def _cancel(ids: list[uuid.UUID], by: str, why: str) -> int:
     note = _note(by, why)
     with transaction.atomic():
         # What another one has locked is just being claimed or written: it is not waited for, but left alone.
-        found = cancellable(now).filter(pk__in=ids).select_for_update(skip_locked=True)
-        rows = list(found.only("pk", "connector_id", "provider", "status", "origin"))
-        lost = [row for row in rows if row.status == DeliveryStatus.SENDING]
-        claim.close_lost(lost, now)
-        _settle([row for row in rows if row.status != DeliveryStatus.SENDING], note, now)
+        found = cancellable().filter(pk__in=ids).select_for_update(skip_locked=True)
+        locked = list(found.only("pk", "connector_id", "provider", "reason", "origin"))
+        taken_meanwhile = leases.holders(row.pk for row in locked)
+        rows = [row for row in locked if row.pk not in taken_meanwhile]
+        lost = [row for row in rows if row.reason == Reason.UNKNOWN]
+        _settle([row for row in rows if row.reason != Reason.UNKNOWN], note, now)
         _settle(lost, f"{note} Its sender had died: it may have been sent.", now)
         contents = _contents([row for row in rows if row.origin == ORIGIN])
         _settle(contents, f"The digest that was to tell of it was cancelled. {note}", now)
@@ -80,10 +80,10 @@ def _cancel(ids: list[uuid.UUID], by: str, why: str) -> int:
 
 
 def _contents(digests: list[Delivery]) -> list[Delivery]:
-    """What these digests were to tell of: on its way, and leased to nobody."""
+    """What these digests were to tell of."""
     return list(
         Delivery.objects.select_for_update()
-        .filter(sent_in__in=digests, status=DeliveryStatus.SENDING, lease_until=None)
+        .filter(sent_in__in=digests, status=DeliveryStatus.SENDING)
         .only("pk", "provider")
     )
 
@@ -92,12 +92,7 @@ def _settle(rows: list[Delivery], note: str, now: datetime) -> None:
     if not rows:
         return
     Delivery.objects.filter(pk__in=[row.pk for row in rows]).update(
-        status=DeliveryStatus.CANCELLED,
-        reason="",
-        note=note,
-        settled_at=now,
-        lease_token=None,
-        lease_until=None,
+        status=DeliveryStatus.CANCELLED, reason="", note=note, settled_at=now
     )
     tally.add_cancelled(row.provider for row in rows)
 

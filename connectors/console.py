@@ -42,7 +42,7 @@ _TONE = {
     "told": "good", "not told": "warning", "not wanted": "neutral",
     # deliveries and attempts
     "delivered": "good", "accepted": "good", "pending": "info", "sending": "info", "retrying": "warning",
-    "failed": "bad", "cancelled": "neutral", "unknown": "warning", "open": "info",
+    "failed": "bad", "cancelled": "neutral", "unknown": "warning",
     # connectors
     "working": "good", "untried": "neutral", "failing": "bad", "paused": "bad", "unreadable": "bad",
     "disabled": "neutral",

@@ -22,6 +22,7 @@ from django.utils.safestring import SafeString
 from connectors import cancellation, delivery_page, export, looking_back, moments, outbox
 from connectors.console import COUNTED, RecordPage, badge
 from connectors.delivery_page import event_type_of, pretty, severity_of, title_of
+from connectors.engine import leases
 from connectors.engine.digest import ORIGIN
 from connectors.models import Delivery, DeliveryStatus
 from connectors.next_try import next_try
@@ -106,7 +107,7 @@ class DeliveryAdmin(RecordPage[Delivery]):
     @admin.display(description="next try")
     def next_try(self, delivery: Delivery) -> SafeString | None:
         """What it waits for, while it is still on its way."""
-        following = next_try(delivery, timezone.now())
+        following = next_try(delivery, timezone.now(), being_sent=_is_being_sent(delivery))
         if following is None:
             return None
         if following.at is not None:
@@ -119,8 +120,12 @@ class DeliveryAdmin(RecordPage[Delivery]):
         return moments.shown(delivery.created_at)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
-        """With each one's connector, but without its configuration, which takes decrypting."""
+        """With each one's connector, but without its configuration, which takes decrypting.
+
+        And with whether it is being sent.
+        """
         deliveries = super().get_queryset(request).select_related("connector")
+        deliveries = deliveries.annotate(being_sent=Q(pk__in=leases.taken()))
         return deliveries.defer("connector__secrets", "connector__options")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Any]:
@@ -272,7 +277,7 @@ class DeliveryAdmin(RecordPage[Delivery]):
             "settled": moments.shown(delivery.settled_at, now) if delivery.settled_at else "",
             "next_try": self.next_try(delivery),
             "trouble": delivery_page.trouble(delivery),
-            "steps": delivery_page.timeline(delivery, now),
+            "steps": delivery_page.timeline(delivery, now, being_sent=_is_being_sent(delivery)),
             "card": delivery_page.card(delivery),
             "raw": pretty(delivery.message),
             "remote": pretty(delivery.remote) if delivery.remote else "",
@@ -285,7 +290,7 @@ class DeliveryAdmin(RecordPage[Delivery]):
             "others_url": link(listed, event=delivery.message_id) if others else "",
             "may_redeliver": self.has_redeliver_permission(request),
             "can_redeliver": delivery_page.may_be_sent_again(delivery),
-            "can_cancel": delivery_page.may_be_cancelled(delivery, now),
+            "can_cancel": delivery_page.may_be_cancelled(delivery, being_sent=_is_being_sent(delivery)),
             "longest": cancellation.LONGEST_WHY,
         }
 
@@ -305,6 +310,10 @@ _SAID: dict[str, str] = {
 def _chosen(deliveries: QuerySet[Delivery]) -> list[Delivery]:
     """What an action is about: as many as the list has pages for, however many there are."""
     return list(deliveries.select_related(None).only("pk")[:COUNTED])
+
+
+def _is_being_sent(delivery: Delivery) -> bool:
+    return bool(getattr(delivery, "being_sent", False))
 
 
 def _uuid(term: str) -> uuid.UUID | None:

@@ -14,8 +14,10 @@ from django.utils.safestring import SafeString
 
 from connectors import moments, remedies, text
 from connectors.console import badge
+from connectors.engine import leases
+from connectors.engine.claim import WAITING
 from connectors.message import Message
-from connectors.models import UNSETTLED, Attempt, Delivery, DeliveryStatus, Outcome
+from connectors.models import UNSETTLED, Attempt, Delivery, DeliveryStatus
 
 OTHERS = 20
 """Other deliveries of the same event that are listed at most."""
@@ -67,12 +69,12 @@ class Step:
     exchanges: Sequence[Exchange]
 
 
-def timeline(delivery: Delivery, now: datetime) -> list[Step]:
-    """Every attempt, the first one first."""
-    return [
+def timeline(delivery: Delivery, now: datetime, *, being_sent: bool) -> list[Step]:
+    """Every attempt, the first one first, and the one that is under way."""
+    steps = [
         Step(
             attempt,
-            badge(attempt.outcome, "under way" if attempt.outcome == Outcome.OPEN else ""),
+            badge(attempt.outcome),
             moments.shown(attempt.started_at, now),
             _took(attempt.started_at, attempt.finished_at),
             remedies.label(attempt.reason),
@@ -80,6 +82,12 @@ def timeline(delivery: Delivery, now: datetime) -> list[Step]:
         )
         for attempt in delivery.attempts.order_by("number")
     ]
+    lease = leases.holders([delivery.pk]).get(delivery.pk) if being_sent else None
+    if lease is not None:
+        attempt = Attempt(number=delivery.attempt_count + 1, started_at=lease.began_at)
+        begun = moments.shown(lease.began_at, now)
+        steps.append(Step(attempt, badge(DeliveryStatus.SENDING, "under way"), begun, "", "", []))
+    return steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +126,9 @@ def may_be_sent_again(delivery: Delivery) -> bool:
     return delivery.connector_id is not None and delivery.status not in UNSETTLED
 
 
-def may_be_cancelled(delivery: Delivery, now: datetime) -> bool:
-    """Whether nobody is sending it, as `connectors.cancellation` sees it."""
-    if delivery.status == DeliveryStatus.SENDING:
-        return delivery.lease_until is not None and delivery.lease_until < now
-    return delivery.status in UNSETTLED
+def may_be_cancelled(delivery: Delivery, *, being_sent: bool) -> bool:
+    """Whether nobody is sending it, alone or in a digest, and it has not settled."""
+    return delivery.status in WAITING and not being_sent
 
 
 def remote_link(delivery: Delivery) -> str:

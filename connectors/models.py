@@ -129,7 +129,7 @@ class DeliveryStatus(models.TextChoices):
     """Where a delivery stands. The last three are final."""
 
     PENDING = "pending"
-    SENDING = "sending"
+    SENDING = "sending"  # in a digest
     RETRYING = "retrying"
     DELIVERED = "delivered"
     FAILED = "failed"
@@ -144,8 +144,7 @@ class Delivery(models.Model):
 
     Written in the transaction of what it reports. `id` travels with it and stays the same over retries; it
     is ordered in time, and deliveries of one connector and `key` leave in its order. While it is being sent,
-    a sender holds a lease: `lease_token` until `lease_until`. Names are copied in, so that the record
-    outlives the connector.
+    a sender holds it by a `Lease`. Names are copied in, so that the record outlives the connector.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -164,8 +163,6 @@ class Delivery(models.Model):
     status = models.CharField(max_length=10, choices=DeliveryStatus, default=DeliveryStatus.PENDING)
     attempt_count = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(default=timezone.now)
-    lease_until = models.DateTimeField(null=True)
-    lease_token = models.UUIDField(null=True)
 
     sent_in = models.ForeignKey(
         "self",
@@ -242,7 +239,6 @@ class DeadLetter(Delivery):
 class Outcome(models.TextChoices):
     """How one attempt ended."""
 
-    OPEN = "open"  # under way, or its sender died and nobody has noticed yet
     DELIVERED = "delivered"
     ACCEPTED = "accepted"  # taken by the service, which gives no proof that it was posted
     FAILED = "failed"
@@ -250,7 +246,7 @@ class Outcome(models.TextChoices):
 
 
 class Attempt(models.Model):
-    """One try at one delivery. Written before the call and finished once after it; never changed again.
+    """One try at one delivery, written when it has ended and never changed; until then there is a `Lease`.
 
     `exchanges` lists each request and response of the conversation, secrets blanked and bodies cut short.
     """
@@ -262,7 +258,7 @@ class Attempt(models.Model):
     number = models.PositiveIntegerField()
     started_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True)
-    outcome = models.CharField(max_length=10, choices=Outcome, default=Outcome.OPEN)
+    outcome = models.CharField(max_length=10, choices=Outcome)
     reason = models.CharField(max_length=20, blank=True, choices=[(r.value, r.value) for r in Reason])
     error = models.TextField(blank=True)
     http_status = models.PositiveSmallIntegerField(null=True)
@@ -274,6 +270,29 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"attempt {self.number}: {self.outcome}"
+
+
+class Lease(models.Model):
+    """What one sender is sending through one connector, and until when the others leave it alone.
+
+    Written before the first call. `deliveries` are the ids, in hexadecimal, of those that are not yet on
+    record as ended. One row for a batch rather than columns of each delivery: a delivery's own row, which is
+    wide and has many indexes, is written when it is ordered and when it has ended, and not in between.
+    `connectors.engine.leases` knows how it is used.
+    """
+
+    token = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    # Not a foreign key: what is being sent is not stopped when the connector is deleted.
+    connector_id = models.BigIntegerField(db_index=True)
+    began_at = models.DateTimeField()
+    until = models.DateTimeField()
+    deliveries = models.JSONField()
+
+    class Meta:
+        default_permissions = ()  # nobody is shown them but as deliveries being sent
+
+    def __str__(self) -> str:
+        return f"{len(self.deliveries)} deliveries until {self.until}"
 
 
 class Tally(models.Model):

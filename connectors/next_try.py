@@ -17,13 +17,15 @@ class NextTry:
     at: datetime | None = None
 
 
-def next_try(delivery: Delivery, now: datetime) -> NextTry | None:
+def next_try(delivery: Delivery, now: datetime, *, being_sent: bool = False) -> NextTry | None:
     """What that delivery waits for, as far as can be told now; None if it has settled."""
     connector = delivery.connector
     if delivery.status not in UNSETTLED:
         return None
+    if being_sent:
+        return NextTry("being sent now")
     if delivery.status == DeliveryStatus.SENDING:
-        return NextTry("with its digest" if delivery.sent_in_id else "being sent now")
+        return NextTry("with its digest")
     if connector is None:
         return NextTry("never")
     if connector.paused_at is not None:

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from connectors import bulk, ids, tally, tasks
-from connectors.engine import breaker, limits
+from connectors.engine import breaker, leases, limits
 from connectors.message import Message, Status
 from connectors.models import UNSETTLED, Connector, Delivery, DeliveryStatus
 
@@ -107,16 +107,17 @@ def _cancel_out(orders: Sequence[Order], now: datetime) -> set[int]:
     }
     if not resolves:
         return set()
-    earlier = (
+    earlier = list(
         Delivery.objects.select_for_update()
         .filter(message_id__in={message_id for _, message_id in resolves}, status__in=UNSETTLED)
         .only("connector_id", "message_id", "status", "attempt_count")
     )
+    being_sent = leases.holders(delivery.pk for delivery in earlier)
     untried: dict[tuple[int | None, str], list[Delivery]] = {}
     tried: set[tuple[int | None, str]] = set()
     for delivery in earlier:
         pair = (delivery.connector_id, delivery.message_id)
-        if delivery.attempt_count or delivery.status != DeliveryStatus.PENDING:
+        if delivery.attempt_count or delivery.status != DeliveryStatus.PENDING or delivery.pk in being_sent:
             tried.add(pair)
         else:
             untried.setdefault(pair, []).append(delivery)

@@ -11,7 +11,7 @@ from celery import shared_task
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from connectors.engine import claim, send
+from connectors.engine import claim, quarantine, send
 from connectors.engine.wakeups import WakeUps
 
 logger = logging.getLogger(__name__)
@@ -82,8 +82,10 @@ def deliver(connector_id: int) -> None:
 def sweep() -> None:
     """Wakes every connector that has something due: what a lost task or a dead worker left, and retries.
 
-    What was on its way through a connector that has since been deleted is cancelled.
+    Leases of dead senders are ended first. What was on its way through a connector that has since been
+    deleted is cancelled.
     """
+    quarantine.bury()
     claim.cancel_orphans()
     wake(
         claim.due(timezone.now())

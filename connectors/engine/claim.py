@@ -1,8 +1,8 @@
 """Which deliveries may be sent now, and leasing them.
 
-A claim is a lease: the row says who is sending it and until when. If the sender dies, the lease runs out and
-the next claim takes the row again, with the open attempt closed as `unknown`: sent or not cannot be known, so
-the message is sent again. Everything is sent at least once; nothing is lost.
+A claim is a lease of a batch. If its sender dies, the lease runs out, `connectors.engine.quarantine` puts an
+attempt that ended `unknown` on record for what it held, and the next claim takes that again: sent or not
+cannot be known. Everything is sent at least once; nothing is lost.
 """
 
 from __future__ import annotations
@@ -10,38 +10,35 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
 
-from django.conf import settings
-from django.db import transaction
-from django.db.models import OuterRef, Q, QuerySet, Subquery, TextField
+from django.db import connection, transaction
+from django.db.models import OuterRef, QuerySet, Subquery, TextField
 from django.db.models.functions import Cast
 from django.db.models.lookups import IsNull
 from django.utils import timezone
 
 from connectors import tally
-from connectors.engine import quarantine
-from connectors.engine import rows as rows_of_batch
+from connectors.engine import leases, quarantine
 from connectors.engine.leased import COLUMNS, Leased
-from connectors.errors import Reason
 from connectors.message import Status
-from connectors.models import UNSETTLED, Attempt, Delivery, DeliveryStatus, Outcome
+from connectors.models import UNSETTLED, Delivery, DeliveryStatus
 from connectors.transport.drive import capacity
 
 # What one claim takes at most: the conversations one connector has going at a time in one process.
 BATCH = capacity()
-# Longer than any conversation: each of its requests has a total time-out, and `drive` bounds the whole.
-LEASE = timedelta(seconds=settings.LEASE_SECONDS)
-
 
 _VERBS = {Status.RESOLVED: "resolves", Status.ACKNOWLEDGED: "acknowledges"}
 
 SETTLED = tuple(status for status in DeliveryStatus if status not in UNSETTLED)
+WAITING = (DeliveryStatus.PENDING, DeliveryStatus.RETRYING)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Deliveries leased to us under one token, each with an attempt that is open.
+    """Deliveries leased to us under one token.
 
     `considered` counts the rows looked at, those included that turned out to need no sending.
     """
@@ -51,7 +48,10 @@ class Claim:
     considered: int = 0
 
 
-def due(now: datetime) -> QuerySet[Delivery]:
+NOTHING = Claim(uuid.UUID(int=0))
+
+
+def due(now: datetime, connector_id: int | None = None) -> QuerySet[Delivery]:
     """What may be sent now: it is time, nobody holds a lease, nothing earlier of its key is unsettled."""
     earlier = Delivery.objects.filter(
         connector_id=OuterRef("connector_id"),
@@ -59,53 +59,80 @@ def due(now: datetime) -> QuerySet[Delivery]:
         id__lt=OuterRef("id"),
         # Put like this because of PostgreSQL: its index of what is unsettled knows of no keys.
     ).exclude(status__in=SETTLED)
-    return Delivery.objects.filter(
-        Q(status__in=(DeliveryStatus.PENDING, DeliveryStatus.RETRYING), next_attempt_at__lte=now)
-        | Q(status=DeliveryStatus.SENDING, lease_until__lt=now),
+    found = Delivery.objects.filter(
         # Not NOT EXISTS: that PostgreSQL makes a join with all that is unsettled, for every claim anew. This
         # it asks of one candidate after the other, and stops when there are enough.
         IsNull(Subquery(earlier.order_by().values("pk")[:1]), True),
-        status__in=UNSETTLED,  # says to which index this belongs
-    )
+        status__in=WAITING,
+        next_attempt_at__lte=now,
+    ).filter(status__in=UNSETTLED)  # says to which index this belongs
+    if connector_id is not None:
+        found = found.filter(connector_id=connector_id)
+    return found.exclude(pk__in=leases.taken(connector_id))
 
 
-def claim(candidates: QuerySet[Delivery], limit: int = BATCH) -> Claim:
-    """Leases up to `limit` of the candidates to us, worst severity first and oldest first within it.
+def claim(connector_id: int, limit: int = BATCH) -> Claim:
+    """Leases to us up to `limit` of what is due, worst severity first and oldest first within it.
 
-    On PostgreSQL rows that another sender is just claiming are skipped; on SQLite the transaction itself is
-    exclusive (transaction_mode IMMEDIATE).
+    On PostgreSQL rows that somebody else has locked, to cancel them for instance, are skipped; on SQLite the
+    transaction itself is exclusive (transaction_mode IMMEDIATE).
     """
     now = timezone.now()
-    token = uuid.uuid4()
     with transaction.atomic():
-        found = (
-            candidates.filter(Q(lease_until=None) | Q(lease_until__lt=now))
-            .order_by("-priority", "id")
-            .select_for_update(skip_locked=True)
-            .values_list(*COLUMNS, Cast("message", TextField()))[:limit]
-        )
-        rows = [Leased(*values) for values in found]
-        considered = len(rows)
-        rows = quarantine.apart(_without_needless(rows, now))
-        close_lost([row for row in rows if row.status == DeliveryStatus.SENDING], now)
-        rows = quarantine.give_up(rows, now)
-        if not rows:
-            return Claim(token, considered=considered)
-        rows_of_batch.lease(rows, token, now, now + LEASE)
-    return Claim(token, rows, considered)
+        leases.lock(connector_id)
+        sql, params = _due_sql(connection.vendor, limit)
+        given = {_NOW: connection.ops.adapt_datetimefield_value(now), _CONNECTOR: connector_id}
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [given.get(param, param) for param in params])
+            rows = [Leased.of(values) for values in cursor.fetchall()]
+        return _leased(connector_id, rows, now)
 
 
-def close_lost(rows: Sequence[Leased | Delivery], now: datetime) -> None:
-    """Closes the attempts of senders whose leases have run out, in the caller's transaction."""
-    if not rows:
-        return
-    Attempt.objects.filter(delivery_id__in=[row.id for row in rows], outcome=Outcome.OPEN).update(
-        outcome=Outcome.UNKNOWN,
-        reason=Reason.UNKNOWN,
-        finished_at=now,
-        error="The sender died before it could record how this ended. It may have been sent.",
+def claim_one(delivery: Delivery) -> Claim:
+    """Leases this delivery to us, whatever its next try, unless it has settled or somebody is sending it."""
+    if delivery.connector_id is None:
+        return NOTHING
+    now = timezone.now()
+    with transaction.atomic():
+        leases.lock(delivery.connector_id)
+        itself = Delivery.objects.filter(pk=delivery.pk, status__in=WAITING)
+        found = _as_leased(itself.exclude(pk__in=leases.taken(delivery.connector_id)))
+        return _leased(delivery.connector_id, [Leased.of(values) for values in found], now)
+
+
+def _leased(connector_id: int, rows: list[Leased], now: datetime) -> Claim:
+    """A claim of what of these rows needs sending."""
+    chosen = quarantine.apart(_without_needless(rows, now))
+    if not chosen:
+        return Claim(NOTHING.token, considered=len(rows))
+    for row in chosen:
+        row.attempt_count += 1
+        row.started_at = now
+    token = leases.take(connector_id, (row.id for row in chosen), now)
+    return Claim(token, chosen, len(rows))
+
+
+def _as_leased(candidates: QuerySet[Delivery]) -> QuerySet[Delivery, tuple[Any, ...]]:
+    """The rows of `Leased`, locked."""
+    return (
+        candidates.order_by("-priority", "id")
+        .select_for_update(skip_locked=True)
+        .values_list(*COLUMNS, Cast("message", TextField()))
     )
-    tally.add_lost(rows)
+
+
+# What stands for the moment and for the connector in a query that is put into SQL once.
+_NOW, _CONNECTOR = "the moment", -(2**31)
+
+
+@cache
+def _due_sql(vendor: str, limit: int) -> tuple[str, tuple[Any, ...]]:
+    """`due` and its parameters as SQL of the database: that takes Django longer than to have it answered."""
+    moment = datetime(1, 1, 2, tzinfo=UTC)
+    query = _as_leased(due(moment, _CONNECTOR))[:limit].query
+    sql, params = query.sql_with_params()
+    adapted = connection.ops.adapt_datetimefield_value(moment)
+    return sql, tuple(_NOW if param == adapted else param for param in params)
 
 
 def _without_needless(rows: list[Leased], now: datetime) -> list[Leased]:

@@ -1,9 +1,9 @@
 """Many messages sent as one: gathers what waits into a digest, and settles it when the digest is.
 
 A digest is a delivery like any other. Each message in it stays a delivery of its own: `sent_in` names the
-digest, and as long as that is on its way its contents count as being sent (without a lease, so that nobody
-claims them), which keeps every later message of their keys behind them. They have no attempts and leave no
-reference of their own: what is told of them later is a message of its own.
+digest, and as long as that is on its way its contents count as being sent, which keeps every later message
+of their keys behind them. They have no attempts and leave no reference of their own: what is told of them
+later is a message of its own.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from connectors import registry, tally
-from connectors.engine import digest_message
+from connectors.engine import digest_message, leases
 from connectors.engine.leased import Leased
+from connectors.errors import Reason
 from connectors.ids import uuid7
 from connectors.message import FOLLOW_UPS, Message
 from connectors.models import Connector, Delivery, DeliveryStatus
@@ -32,21 +33,23 @@ _AT_ONCE = 1_000
 
 
 def gather(connector: Connector, waiting: QuerySet[Delivery]) -> list[Delivery]:
-    """Puts what waits into digests, if it is more than the connector's threshold; returns the digests."""
+    """Puts what waits into digests, if it is more than the connector's threshold; returns the digests.
+
+    `waiting` is what could be claimed now.
+    """
     provider = registry.all_providers().get(connector.provider)
     if provider is None or not provider.digests or not connector.digest_after:
         return []
     fit = (
-        waiting.filter(
-            status__in=(DeliveryStatus.PENDING, DeliveryStatus.RETRYING),
-            sent_in=None,
-        )
-        .exclude(origin=ORIGIN)
+        waiting.filter(sent_in=None)
+        # What a sender has died of is not to take others with it.
+        .exclude(Q(origin=ORIGIN) | Q(reason=Reason.UNKNOWN))
         .order_by()
     )
     if fit[: connector.digest_after + 1].count() <= connector.digest_after:
         return []
     with transaction.atomic():
+        leases.lock(connector.pk)
         rows = {
             row.pk: row
             for row in fit.order_by("-priority", "id").select_for_update(skip_locked=True, of=("self",))[
@@ -70,7 +73,7 @@ def settle(written: Iterable[Leased]) -> None:
         if delivery.origin != ORIGIN:
             continue
         contents = Delivery.objects.filter(sent_in_id=delivery.id)
-        on_the_way = Q(status=DeliveryStatus.SENDING, lease_until=None)
+        on_the_way = Q(status=DeliveryStatus.SENDING)
         if delivery.status == DeliveryStatus.DELIVERED:
             # Those that settled with it when it failed or was cancelled are told now that it was sent again.
             settled = Q(status__in=(DeliveryStatus.FAILED, DeliveryStatus.CANCELLED))

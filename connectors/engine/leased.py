@@ -1,16 +1,15 @@
-"""A delivery on its way, as the engine handles it: leased to us, with the attempt that was opened for it."""
+"""A delivery on its way, as the engine handles it: leased to us, with the attempt that is made at it."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from connectors.ids import uuid7
 from connectors.message import FOLLOW_UPS, JSONDict, Message
 
 COLUMNS = (
@@ -21,6 +20,7 @@ COLUMNS = (
     "message_id",
     "key",
     "status",
+    "reason",
     "attempt_count",
 )
 """What a Leased holds of its row, in this order; the message's text comes after it."""
@@ -43,11 +43,12 @@ class Leased:
     message_id: str
     key: str
     status: str
+    reason: str
+    """Why the last attempt failed, and then this one."""
     attempt_count: int
     message: str
     """The message, as JSON text."""
 
-    attempt_id: uuid.UUID = field(default_factory=uuid7)
     started_at: datetime = NEVER
     finished_at: datetime | None = None
     outcome: str = ""
@@ -55,7 +56,6 @@ class Leased:
     http_status: int | None = None
     exchanges: list[JSONDict] = field(default_factory=list)
 
-    reason: str = ""
     note: str = ""
     remote: Mapping[str, Any] | None = None
     remote_url: str | None = None
@@ -63,6 +63,12 @@ class Leased:
     settled_at: datetime | None = None
 
     _said: Message | None = None
+
+    @classmethod
+    def of(cls, values: Sequence[Any]) -> Leased:
+        """Of a row's columns as the database gives them: SQLite knows no ids but text."""
+        pk, *rest = values
+        return cls(pk if isinstance(pk, uuid.UUID) else uuid.UUID(pk), *rest)
 
     def said(self) -> Message:
         """The frozen message. Raises msgspec.ValidationError if what is on record is none."""

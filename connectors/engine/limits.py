@@ -7,7 +7,6 @@ rate or the circuit is not closed; every other connector pays nothing.
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,16 +16,14 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from connectors import registry
-from connectors.engine import digest
+from connectors.engine import digest, leases
 from connectors.engine.breaker import Breaker, Sign
 from connectors.engine.bucket import Buckets
-from connectors.engine.claim import BATCH, LEASE, Claim, claim, due
+from connectors.engine.claim import BATCH, NOTHING, Claim, claim, due
 from connectors.models import BreakerState, Connector, Delivery
 from connectors.provider import Rate
 
 logger = logging.getLogger(__name__)
-
-_NOTHING = Claim(uuid.UUID(int=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +34,7 @@ class Admission:
     which it is to ask again, on behalf of all.
     """
 
-    claimed: Claim = _NOTHING
+    claimed: Claim = NOTHING
     again_in: float | None = None
 
 
@@ -48,26 +45,24 @@ def claim_within(connector: Connector) -> Admission:
     probe; if its sender dies, the next one may go when the probe's lease has run out.
     """
     now = timezone.now()
-    waiting = due(now).filter(connector_id=connector.pk)
     rates = rates_of(connector)
     circuit = circuit_of(connector)
     if circuit.shut(now) or (rates and _is_held(connector, now)):
         return Admission()
     if not rates and circuit.state == BreakerState.CLOSED:
-        digest.gather(connector, waiting)
-        return Admission(claim(waiting))
+        digest.gather(connector, due(now, connector.pk))
+        return Admission(claim(connector.pk))
     with transaction.atomic():
         # Not FOR UPDATE: that would stop whoever is just writing deliveries of this connector.
         row = Connector.objects.select_for_update(no_key=True).filter(pk=connector.pk).first()
-        return Admission() if row is None else _claim_locked(row, rates, waiting, now)
+        return Admission() if row is None else _claim_locked(row, rates, now)
 
 
-def _claim_locked(
-    row: Connector, rates: tuple[Rate, ...], waiting: QuerySet[Delivery], now: datetime
-) -> Admission:
+def _claim_locked(row: Connector, rates: tuple[Rate, ...], now: datetime) -> Admission:
     circuit = circuit_of(row)
     if circuit.shut(now) or (rates and _is_held(row, now)):
         return Admission()
+    waiting = due(now, row.pk)
     buckets = _buckets(row, rates, now)
     allowed = BATCH if buckets is None else min(BATCH, buckets.whole)
     if buckets is not None and not allowed:
@@ -76,12 +71,12 @@ def _claim_locked(
         digest.gather(row, waiting)
     else:
         allowed = 1
-    claimed = claim(waiting, allowed)
+    claimed = claim(row.pk, allowed)
     changes: dict[str, object] = {}
     if claimed.deliveries and buckets is not None:
         changes = {"tokens": list(buckets.less(len(claimed.deliveries)).tokens), "tokens_at": now}
     if claimed.deliveries and circuit.state != BreakerState.CLOSED:
-        changes |= columns(circuit.probing(now + LEASE))
+        changes |= columns(circuit.probing(now + leases.LENGTH))
     if changes:
         Connector.objects.filter(pk=row.pk).update(**changes)
     return Admission(claimed)

@@ -32,13 +32,14 @@ class Recorder:
     def __init__(self, connector: Connector, claimed: Claim) -> None:
         self.connector = connector
         self.token = claimed.token
-        self.leased = {row.id: row for row in claimed.deliveries}
+        self.leased = {row.id: row for row in claimed.deliveries}  # what is under way
         self.waiting: list[Leased] = []
         self.signs: list[breaker.Sign] = []
 
     def add(self, delivery_id: uuid.UUID, result: Result) -> None:
         """Takes a result, to be written by the next `flush`."""
-        row = self.leased[delivery_id]
+        row = self.leased.pop(delivery_id)
+        row.reason = ""
         row.finished_at = now = timezone.now()
         row.exchanges = result.exchanges
         row.http_status = result.http_status
@@ -76,15 +77,15 @@ class Recorder:
             logger.error("connector %s is paused: %s", self.connector.name, error.text)
 
     def flush(self) -> None:
-        """Writes what is waiting, of the deliveries that are still leased to us."""
+        """Writes what is waiting, if our lease still holds."""
         if not self.waiting:
             return
         with transaction.atomic():
-            ours = rows.finish(self.waiting, self.token)
-            written = [row for row in self.waiting if row.id in ours]
-            self._record_health(written)
-            tally.add_attempts(zip(written, written, strict=True))
-            digest.settle(written)
+            ours = rows.finish(self.waiting, self.token, self.leased)
+            if ours:
+                self._record_health(self.waiting)
+                tally.add_attempts(zip(self.waiting, self.waiting, strict=True))
+                digest.settle(self.waiting)
             limits.observe(self.connector, self.signs)
         self.signs = []
         for row in self.waiting:
@@ -93,7 +94,7 @@ class Recorder:
                 row.id,
                 self.connector.name,
                 row.attempt_count,
-                row.outcome if row.id in ours else "ended after its lease had run out",
+                row.outcome if ours else "ended after its lease had run out",
                 f" ({row.reason}: {row.error})" if row.error else "",
                 extra={
                     "delivery": row.id,

@@ -12,12 +12,12 @@ from django.views.decorators.debug import sensitive_variables
 from connectors import registry
 from connectors.conversation import Conversation, Dispatch
 from connectors.engine import limits
-from connectors.engine.claim import BATCH, Claim, claim
+from connectors.engine.claim import BATCH, Claim, claim_one
 from connectors.engine.leased import Leased
 from connectors.engine.record import Recorder
 from connectors.engine.rehearsal import conversation
 from connectors.errors import Reason, SendError
-from connectors.models import UNSETTLED, Connector, Delivery, DeliveryStatus
+from connectors.models import Connector, Delivery, DeliveryStatus
 from connectors.provider import Config, Provider
 from connectors.secrets import Redactor
 from connectors.setup import config_of, secret_values
@@ -58,7 +58,7 @@ def send_now(delivery: Delivery) -> Delivery:
 
     It takes the path of every other delivery. One that someone else is sending is left to them.
     """
-    claimed = claim(Delivery.objects.filter(pk=delivery.pk, status__in=UNSETTLED))
+    claimed = claim_one(delivery)
     if delivery.connector is not None:
         _transmit(delivery.connector, claimed)
     return Delivery.objects.get(pk=delivery.pk)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import timedelta
 
 import pytest
@@ -29,10 +28,7 @@ def a_delivery(connector: Connector, **more: object) -> Delivery:
 
 
 def test_a_row_is_read_back_as_it_was_written() -> None:
-    token = uuid.uuid4()
-    written = a_delivery(
-        make_connector(), note=ODD, lease_token=token, lease_until=WHEN + timedelta(microseconds=1)
-    )
+    written = a_delivery(make_connector(), note=ODD, settled_at=WHEN + timedelta(microseconds=1))
 
     bulk.insert([written])
 
@@ -116,7 +112,7 @@ def test_values_are_written_as_rows_whose_other_columns_have_their_defaults() ->
     assert (first.pk, second.pk) == (rows[0][0], rows[1][0])
     assert first.said() == written.said()
     assert (first.connector, first.message_id, first.priority) == (connector, ODD, 3)
-    assert (first.status, first.remote, first.lease_token, first.origin) == ("pending", {}, None, "%s")
+    assert (first.status, first.remote, first.settled_at, first.origin) == ("pending", {}, None, "%s")
 
 
 def test_rows_that_are_all_alike_are_all_written() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -13,10 +14,12 @@ from django.utils import timezone
 from connectors import tally
 from connectors.cancellation import LONGEST_WHY, cancel, refusal
 from connectors.conversation import Receipt
-from connectors.engine.claim import Claim, claim, due
+from connectors.engine import quarantine
+from connectors.engine.claim import Claim, claim
 from connectors.engine.digest import ORIGIN, settle
 from connectors.engine.record import Recorder
-from connectors.models import Attempt, Connector, Delivery
+from connectors.errors import Reason, SendError
+from connectors.models import Attempt, Connector, Delivery, Lease
 from connectors.outbox import Order, enqueue, redeliver
 from connectors.transport.drive import Result
 from tests.calling import Caller, mistakes
@@ -31,7 +34,12 @@ def queue(connector: Connector, *names: str) -> list[Delivery]:
 
 
 def take() -> Claim:
-    return claim(due(timezone.now()))
+    return claim(Connector.objects.get().pk)
+
+
+def have_the_sender_die() -> None:
+    Lease.objects.update(until=timezone.now() - timedelta(seconds=1))
+    quarantine.bury()
 
 
 def arrive(connector: Connector, claimed: Claim) -> None:
@@ -84,8 +92,9 @@ def test_a_long_reason_is_cut_short() -> None:
 def test_what_waits_for_its_next_try_is_cancelled_and_its_attempts_stay() -> None:
     connector = make_connector()
     queue(connector, "a")
-    take()
-    Delivery.objects.update(status="retrying", reason="timeout", lease_token=None, lease_until=None)
+    recorder = Recorder(connector, claimed := take())
+    recorder.add(claimed.deliveries[0].id, Result(None, SendError(Reason.TIMEOUT, "Late.", retry=True), []))
+    recorder.flush()
 
     assert cancel(Delivery.objects.all(), by="alice") == 1
 
@@ -122,7 +131,7 @@ def test_a_dead_senders_delivery_is_cancelled_saying_that_it_may_have_been_sent(
     connector = make_connector()
     queue(connector, "a")
     take()
-    Delivery.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    have_the_sender_die()
 
     assert cancel(Delivery.objects.all(), by="alice") == 1
 
@@ -137,7 +146,7 @@ def test_a_sender_that_was_thought_dead_cannot_undo_a_cancellation() -> None:
     connector = make_connector()
     queue(connector, "a")
     claimed = take()
-    Delivery.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    have_the_sender_die()
     cancel(Delivery.objects.all(), by="alice")
 
     arrive(connector, claimed)
@@ -222,7 +231,7 @@ def test_senders_and_a_person_at_once_never_have_the_same_delivery() -> None:
 
     def send() -> None:
         start.wait()
-        while (mine := claim(due(timezone.now()), 3)).considered:
+        while (mine := claim(connector.pk, 3)).considered:
             taken.extend(str(delivery.id) for delivery in mine.deliveries)
             one_taken.set()
             one_cancelled.wait(PATIENCE)
@@ -244,11 +253,11 @@ def test_senders_and_a_person_at_once_never_have_the_same_delivery() -> None:
         thread.join(60)
 
     rows = Delivery.objects.all()
-    sending = {str(row.pk) for row in rows if row.status == "sending"}
-    assert sorted(taken) == sorted(sending)
+    leased = [str(uuid.UUID(name)) for lease in Lease.objects.all() for name in lease.deliveries]
+    assert sorted(taken) == sorted(leased)
+    assert sorted(taken) == sorted(str(row.pk) for row in rows if row.status == "pending")
     assert sum(cancelled) == 200 - len(taken) == rows.filter(status="cancelled").count()
     assert 0 < len(taken) < 200  # otherwise nothing was shown
-    assert set(Attempt.objects.values_list("delivery__status", flat=True)) == {"sending"}
 
 
 # --- Over the API ---------------------------------------------------------------------------------------
@@ -268,11 +277,12 @@ def test_the_api_cancels_with_the_callers_name_and_note() -> None:
     assert answer["note"] == f"Cancelled by {caller.user.username}: A drill."
 
 
-@pytest.mark.parametrize("status", ["sending", "delivered", "failed", "cancelled"])
+@pytest.mark.parametrize("status", ["pending", "delivered", "failed", "cancelled"])
 def test_the_api_refuses_what_cannot_be_cancelled(status: str) -> None:
     (delivery,) = queue(make_connector(), "a")
-    lease = timezone.now() + timedelta(minutes=1)
-    Delivery.objects.update(status=status, lease_until=lease if status == "sending" else None)
+    if status == "pending":
+        take()
+    Delivery.objects.update(status=status)
 
     answer: Any = Caller("change_delivery").post(path_of(delivery), status=409)
 

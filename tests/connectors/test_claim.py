@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.utils import timezone
 
-from connectors.engine.claim import BATCH, LEASE, cancel_orphans, claim, due
+from connectors.engine import leases, quarantine
+from connectors.engine.claim import BATCH, cancel_orphans, claim, claim_one
 from connectors.message import Message, Severity
-from connectors.models import Attempt, Connector, Delivery
+from connectors.models import Attempt, Connector, Delivery, Lease
 from connectors.outbox import Order, enqueue
 from tests.making import make_connector, make_message, make_resolve, statuses
 
@@ -23,12 +25,15 @@ def queue(connector: Connector, *names: str, severity: Severity = Severity.HIGH)
 
 
 def take(limit: int = BATCH) -> list[str]:
-    """The message ids of a claim."""
-    return [delivery.message_id for delivery in claim(due(timezone.now()), limit).deliveries]
+    """The message ids of a claim for each connector there is."""
+    claims = [claim(pk, limit) for pk in Connector.objects.order_by("pk").values_list("pk", flat=True)]
+    return [delivery.message_id for claimed in claims for delivery in claimed.deliveries]
 
 
-def expire_leases() -> None:
-    Delivery.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+def have_senders_die() -> None:
+    """Has all leases run out, and their senders buried."""
+    Lease.objects.update(until=timezone.now() - timedelta(seconds=1))
+    quarantine.bury()
 
 
 def test_oldest_first_with_critical_ahead() -> None:
@@ -47,37 +52,74 @@ def test_what_is_claimed_is_not_claimed_again() -> None:
     assert take(2) == []
 
 
-def test_a_claim_opens_an_attempt_before_anything_is_sent() -> None:
-    queue(make_connector(), "a")
+def test_a_claim_is_a_lease_that_is_written_before_anything_is_sent() -> None:
+    connector = make_connector()
+    queue(connector, "a")
 
-    claimed = claim(due(timezone.now()))
+    claimed = claim(connector.pk)
 
-    attempt = Attempt.objects.get()
-    assert (attempt.number, attempt.outcome, attempt.finished_at) == (1, "open", None)
-    delivery = Delivery.objects.get()
-    assert (delivery.status, delivery.lease_token, delivery.attempt_count) == ("sending", claimed.token, 1)
-    assert delivery.lease_until is not None
-    assert delivery.lease_until <= timezone.now() + LEASE
+    lease, delivery = Lease.objects.get(), Delivery.objects.get()
+    assert (lease.pk, lease.connector_id) == (claimed.token, connector.pk)
+    assert lease.deliveries == [delivery.pk.hex]
+    assert lease.until - lease.began_at == leases.LENGTH
+    assert (delivery.status, delivery.attempt_count) == ("pending", 0)
+    assert [row.attempt_count for row in claimed.deliveries] == [1]
 
 
-def test_a_lease_that_ran_out_is_taken_over_and_its_attempt_closed_as_unknown() -> None:
+def test_where_a_lease_ran_out_it_is_on_record_that_nobody_knows_how_the_attempt_ended() -> None:
     queue(make_connector(), "a")
     take()
-    expire_leases()
+    began_at = Lease.objects.get().began_at
 
+    have_senders_die()
+
+    assert Lease.objects.count() == 0
+    attempt, delivery = Attempt.objects.get(), Delivery.objects.get()
+    assert (attempt.number, attempt.outcome, attempt.reason) == (1, "unknown", "unknown")
+    assert (attempt.started_at, attempt.finished_at) == (began_at, delivery.next_attempt_at)
+    assert (delivery.status, delivery.reason, delivery.attempt_count) == ("retrying", "unknown", 1)
     assert take() == ["a"]
 
-    first, second = Attempt.objects.order_by("number")
-    assert (first.outcome, first.reason) == ("unknown", "unknown")
-    assert first.finished_at is not None
-    assert (second.number, second.outcome) == (2, "open")
+
+def test_a_lease_that_has_not_run_out_is_left() -> None:
+    queue(make_connector(), "a")
+    take()
+
+    quarantine.bury()
+
+    assert Lease.objects.count() == 1
+    assert (Attempt.objects.count(), take()) == (0, [])
+
+
+def test_what_a_dead_sender_held_of_a_deleted_connector_is_settled_once() -> None:
+    connector = make_connector()
+    queue(connector, "a")
+    take()
+    connector.delete()
+    cancel_orphans()
+
+    have_senders_die()
+
+    assert Delivery.objects.get().status == "cancelled"
+    assert (Lease.objects.count(), Attempt.objects.count()) == (0, 0)
+
+
+def test_one_delivery_can_be_claimed_ahead_of_its_time_but_not_twice() -> None:
+    queue(make_connector(), "a")
+    Delivery.objects.update(status="retrying", next_attempt_at=timezone.now() + timedelta(hours=1))
+    delivery = Delivery.objects.get()
+
+    assert [row.id for row in claim_one(delivery).deliveries] == [delivery.pk]
+    assert claim_one(delivery).deliveries == ()
 
 
 def test_a_resolve_waits_for_its_trigger() -> None:
     connector = make_connector()
     trigger = make_message()
     enqueue([Order(connector, trigger, "test")])
-    Delivery.objects.update(attempt_count=1, status="retrying", next_attempt_at=timezone.now() + LEASE)
+    Delivery.objects.update(
+        attempt_count=1, status="retrying", next_attempt_at=timezone.now() + leases.LENGTH
+    )
     enqueue([Order(connector, make_resolve(trigger), "test")])
 
     assert take() == []
@@ -90,7 +132,7 @@ def test_a_trigger_of_one_connector_does_not_hold_up_another() -> None:
     slow, quick = make_connector("slow"), make_connector("quick")
     for connector in (slow, quick):
         enqueue([Order(connector, make_message(), "test")])
-    Delivery.objects.filter(connector=slow).update(next_attempt_at=timezone.now() + LEASE)
+    Delivery.objects.filter(connector=slow).update(next_attempt_at=timezone.now() + leases.LENGTH)
 
     assert take() == ["event-1"]
 
@@ -101,7 +143,7 @@ def test_a_resolve_of_what_never_arrived_is_cancelled_without_an_attempt() -> No
     Delivery.objects.update(status="failed", attempt_count=8)
     enqueue([Order(connector, make_resolve(make_message()), "test")])
 
-    claimed = claim(due(timezone.now()))
+    claimed = claim(connector.pk)
 
     assert claimed.considered == 1
     assert claimed.deliveries == ()
@@ -152,7 +194,6 @@ def test_many_senders_at_once_never_claim_the_same_delivery() -> None:
 def test_what_follows_up_what_never_arrived_is_not_sent() -> None:
     connector = make_connector()
     queue(connector, "a")
-    take()
     Delivery.objects.update(status="failed", attempt_count=9)
     opening = make_message(id="a", key="a")
     acknowledged = Message.from_json({**opening.to_json(), "status": "acknowledged"})
@@ -170,14 +211,15 @@ def test_an_acknowledgement_leaves_after_what_it_acknowledges() -> None:
 
     assert take() == ["a"]
     assert take() == []
-    Delivery.objects.filter(status="sending").update(status="delivered", lease_until=None)
-    assert [delivery.said().status for delivery in claim(due(timezone.now())).deliveries] == ["acknowledged"]
+    Delivery.objects.filter(pk=uuid.UUID(*Lease.objects.get().deliveries)).update(status="delivered")
+    assert [delivery.said().status for delivery in claim(connector.pk).deliveries] == ["acknowledged"]
 
 
 def test_what_is_claimed_says_what_was_ordered() -> None:
     said = make_message(title="half a pair: \ud83d" if connection.vendor == "sqlite" else "whole: 🔥")
-    enqueue([Order(make_connector(), said, "test")])
+    connector = make_connector()
+    enqueue([Order(connector, said, "test")])
 
-    [leased] = claim(due(timezone.now())).deliveries
+    [leased] = claim(connector.pk).deliveries
 
     assert leased.said() == said

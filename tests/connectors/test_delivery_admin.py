@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from connectors import console, dead_letters, looking_back
+from connectors.engine.claim import claim
 from connectors.engine.digest import ORIGIN
 from connectors.models import Attempt, Connector, Delivery
 from tests.connectors.test_admin import make_delivery, messages_of, queries_of, staff
@@ -231,14 +232,26 @@ def test_one_delivery_is_cancelled_from_its_page(admin_client: Client, hook: Con
 
 
 def test_one_that_is_being_sent_cannot_be_called_back(admin_client: Client, hook: Connector) -> None:
-    lease = timezone.now() + timedelta(minutes=1)
-    delivery = make_delivery(hook, status="sending", lease_until=lease)
+    delivery = make_delivery(hook)
+    claim(hook.pk)
     assert page_of(delivery, "cancel") not in admin_client.get(page_of(delivery)).text
 
     html = admin_client.post(page_of(delivery, "cancel"), follow=True).text
 
     assert messages_of(html).startswith("It is being sent right now")
-    assert Delivery.objects.get().status == "sending"
+    assert Delivery.objects.get().status == "pending"
+
+
+def test_what_is_under_way_is_seen_in_the_list_and_on_its_page(admin_client: Client, hook: Connector) -> None:
+    delivery = make_delivery(hook)
+    claim(hook.pk)
+
+    assert "being sent now" in admin_client.get(DELIVERIES).text
+    html = admin_client.get(page_of(delivery)).text
+
+    assert "being sent now" in html
+    assert "Attempt 1" in html
+    assert "under way" in html
 
 
 def test_cancelling_takes_the_right_to_change_a_token_and_a_post(

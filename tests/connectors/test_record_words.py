@@ -51,7 +51,7 @@ def waiting(status: str = "retrying", **of_connector: object) -> Delivery:
         (waiting(paused_at=WHEN), "when resumed"),
         (waiting(enabled=False), "when enabled"),
         (waiting(breaker="open", breaker_until=WHEN + 9 * MINUTE), "in 9 min"),
-        (waiting("sending"), "being sent now"),
+        (waiting("sending"), "with its digest"),
         (Delivery(status="pending", next_attempt_at=WHEN), "never"),
     ],
 )
@@ -65,6 +65,12 @@ def test_what_is_due_goes_as_soon_as_possible() -> None:
     found = next_try(waiting(), WHEN + 5 * MINUTE)
     assert found is not None
     assert (found.words, found.at) == ("as soon as possible", datetime(2025, 1, 15, 10, 34, tzinfo=UTC))
+
+
+def test_what_is_under_way_is_being_sent() -> None:
+    found = next_try(waiting(), WHEN, being_sent=True)
+    assert found is not None
+    assert (found.words, found.at) == ("being sent now", None)
 
 
 def test_what_has_settled_has_no_next_try() -> None:

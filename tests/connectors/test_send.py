@@ -9,7 +9,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from connectors.engine.send import deliver, send_now
-from connectors.models import Attempt, Connector, Delivery
+from connectors.models import Attempt, Connector, Delivery, Lease
 from connectors.outbox import Order, enqueue, redeliver, resume
 from tests.making import make_connector, make_message, make_resolve, statuses
 from tests.receiver import Receiver
@@ -44,7 +44,8 @@ def test_a_delivery_arrives_and_its_attempt_is_on_record(receiver: Receiver) -> 
     [request] = receiver.requests
     delivery = Delivery.objects.get()
     assert request.json() == make_message(id="a", key="a").payload()
-    assert (delivery.status, delivery.lease_token, delivery.reason) == ("delivered", None, "")
+    assert (delivery.status, delivery.attempt_count, delivery.reason) == ("delivered", 1, "")
+    assert Lease.objects.count() == 0
     attempt = Attempt.objects.get()
     assert (attempt.number, attempt.outcome, attempt.http_status) == (1, "delivered", 200)
     assert attempt.finished_at is not None

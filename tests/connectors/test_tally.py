@@ -12,10 +12,10 @@ from django.db.models import F
 from django.utils import timezone
 
 from connectors import outbox, tally
-from connectors.engine import send
-from connectors.engine.claim import cancel_orphans, claim, due
+from connectors.engine import quarantine, send
+from connectors.engine.claim import cancel_orphans, claim
 from connectors.errors import Reason
-from connectors.models import Attempt, Connector, Delivery, DeliveryStatus, Outcome, Tally
+from connectors.models import Attempt, Connector, Delivery, DeliveryStatus, Lease, Outcome, Tally
 from connectors.outbox import Order, delivery_for
 from tests.making import make_connector, make_message, make_resolve
 from tests.receiver import Receiver
@@ -80,9 +80,9 @@ def test_an_attempt_that_is_tried_again_settles_nothing() -> None:
 
 def test_an_attempt_whose_sender_died_is_counted_when_it_is_found() -> None:
     outbox.enqueue([Order(make_connector(), make_message(), "test")])
-    claim(due(timezone.now()))
-    Delivery.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-    claim(due(timezone.now()))
+    claim(Connector.objects.get().pk)
+    Lease.objects.update(until=timezone.now() - timedelta(seconds=1))
+    quarantine.bury()
 
     assert amounts(tally.ATTEMPTS) == {("webhook", "unknown", "unknown"): 1}
 
@@ -98,7 +98,7 @@ def test_a_pair_that_cancels_out_counts_as_two_cancelled() -> None:
 def test_a_resolve_of_what_never_arrived_counts_as_cancelled() -> None:
     connector = make_connector()
     outbox.enqueue([Order(connector, make_resolve(make_message()), "test")])
-    claim(due(timezone.now()))
+    claim(connector.pk)
 
     assert amounts(tally.DELIVERIES) == {("webhook", "cancelled"): 1}
 

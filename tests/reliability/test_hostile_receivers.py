@@ -13,7 +13,7 @@ import pytest
 import trustme
 from django.utils import timezone
 
-from connectors.models import Delivery
+from connectors.models import Connector, Delivery, Lease
 from tests.connectors.driving import server_context
 from tests.fakes import hostile as behaves
 from tests.fakes.hostile import Hostile
@@ -156,4 +156,5 @@ def test_no_other_connector_waits_while_one_hangs(
     # While the other one is waited for: fifteen seconds.
     assert sorted(waits)[37] < 3, f"seconds from the event to the receiver: {waits}"
     assert statuses()["delivered"] <= 40
-    assert Delivery.objects.filter(connector_name="hangs", status="sending").exists()
+    hangs = Connector.objects.get(name="hangs")
+    assert Lease.objects.filter(connector_id=hangs.pk).exists()

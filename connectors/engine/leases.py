@@ -1,0 +1,83 @@
+"""Leases: who is sending which deliveries, so that nobody else takes them meanwhile.
+
+A lease that runs out stays until `connectors.engine.quarantine` buries its dead sender; so what stands in a
+lease is taken, however old that is, and what stands in none is free.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import connection
+from django.db.models.expressions import RawSQL
+
+from connectors import bulk
+from connectors.models import Lease
+
+LENGTH = timedelta(seconds=settings.LEASE_SECONDS)
+"""Longer than any conversation: each of its requests has a total time-out, and `drive` bounds the whole."""
+
+_LOCKS = 0x6B67  # our own among PostgreSQL's advisory locks
+
+
+def lock(connector_id: int) -> None:
+    """Has one transaction at a time decide what of a connector is taken; until the end of the caller's.
+
+    Whoever comes later sees the lease that was written. On SQLite a transaction that writes is alone anyway.
+    """
+    if connection.vendor == bulk.POSTGRESQL:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCKS, connector_id % 2**31])
+
+
+def take(connector_id: int, deliveries: Iterable[uuid.UUID], now: datetime) -> uuid.UUID:
+    """Leases these to the caller; the token to give them back with."""
+    held = Lease(
+        connector_id=connector_id,
+        began_at=now,
+        until=now + LENGTH,
+        deliveries=[pk.hex for pk in deliveries],
+    )
+    held.save(force_insert=True)
+    return held.token
+
+
+def keep(token: uuid.UUID, deliveries: Collection[uuid.UUID]) -> bool:
+    """Gives back all of a lease but these; whether it was still ours."""
+    held = Lease.objects.filter(pk=token)
+    if deliveries:
+        return bool(held.update(deliveries=[pk.hex for pk in deliveries]))
+    return bool(held.delete()[0])
+
+
+def taken(connector_id: int | None = None) -> RawSQL:
+    """The ids that stand in a lease, of one connector or of all, for use in a filter.
+
+    It tells the truth of its moment: who is to rely on it has the connector's `lock`, or asks `free` when the
+    rows are locked.
+    """
+    where, params = ("", ()) if connector_id is None else ("WHERE held.connector_id = %s", (connector_id,))
+    return RawSQL(_TAKEN[connection.vendor].format(where), params)  # noqa: S611 - our own words only
+
+
+_TAKEN = {
+    "postgresql": "SELECT jsonb_array_elements_text(held.deliveries)::uuid FROM connectors_lease held {}",
+    "sqlite": "SELECT each.value FROM connectors_lease held, json_each(held.deliveries) each {}",
+}
+
+
+def holders(deliveries: Iterable[uuid.UUID]) -> dict[uuid.UUID, Lease]:
+    """The lease of each of these that stands in one.
+
+    For deliveries whose rows the caller has locked this holds until the end of the transaction.
+    """
+    asked = {pk.hex: pk for pk in deliveries}
+    return {
+        asked[name]: held
+        for held in (Lease.objects.all() if asked else ())
+        for name in held.deliveries
+        if name in asked
+    }
