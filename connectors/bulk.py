@@ -106,6 +106,11 @@ def insert_new(rows: Sequence[M]) -> set[Any]:
     return written
 
 
+def array(keys: Iterable[uuid.UUID]) -> str:
+    """Ids as PostgreSQL reads an array of them: one parameter, whatever their number."""
+    return "{" + ",".join([key.hex for key in keys]) + "}"
+
+
 # --- Text for the server --------------------------------------------------------------------------------
 
 

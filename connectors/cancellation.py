@@ -17,8 +17,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from connectors import tally, tasks, text
-from connectors.engine import claim, leases
+from connectors.engine import leases
 from connectors.engine.digest import ORIGIN
+from connectors.engine.due import WAITING
 from connectors.errors import Reason
 from connectors.models import UNSETTLED, Delivery, DeliveryStatus
 
@@ -32,7 +33,7 @@ _BATCH = 500
 
 def cancellable() -> QuerySet[Delivery]:
     """What nobody is sending now, alone or in a digest."""
-    return Delivery.objects.filter(status__in=claim.WAITING).exclude(pk__in=leases.taken())
+    return Delivery.objects.filter(status__in=WAITING).exclude(pk__in=leases.taken())
 
 
 def cancel(deliveries: Iterable[Delivery], *, by: str, why: str = "") -> int:

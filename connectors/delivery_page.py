@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from connectors import moments, remedies, text
 from connectors.console import badge
 from connectors.engine import leases
-from connectors.engine.claim import WAITING
+from connectors.engine.due import WAITING
 from connectors.message import Message
 from connectors.models import UNSETTLED, Attempt, Delivery, DeliveryStatus
 

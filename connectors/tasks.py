@@ -12,6 +12,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from connectors.engine import claim, quarantine, send
+from connectors.engine.due import due
 from connectors.engine.wakeups import WakeUps
 
 logger = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ def sweep() -> None:
     quarantine.bury()
     claim.cancel_orphans()
     wake(
-        claim.due(timezone.now())
+        due(timezone.now())
         .filter(connector__enabled=True, connector__paused_at=None)
         .order_by()
         .values_list("connector__pk", flat=True)

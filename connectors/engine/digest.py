@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from connectors import registry, tally
 from connectors.engine import digest_message, leases
+from connectors.engine.due import due
 from connectors.engine.leased import Leased
 from connectors.errors import Reason
 from connectors.ids import uuid7
@@ -32,16 +33,14 @@ ORIGIN = "digest"
 _AT_ONCE = 1_000
 
 
-def gather(connector: Connector, waiting: QuerySet[Delivery]) -> list[Delivery]:
-    """Puts what waits into digests, if it is more than the connector's threshold; returns the digests.
-
-    `waiting` is what could be claimed now.
-    """
+def gather(connector: Connector) -> list[Delivery]:
+    """Puts what is due into digests, if it is more than the connector's threshold; returns the digests."""
     provider = registry.all_providers().get(connector.provider)
     if provider is None or not provider.digests or not connector.digest_after:
         return []
     fit = (
-        waiting.filter(sent_in=None)
+        due(timezone.now(), connector.pk)
+        .filter(sent_in=None)
         # What a sender has died of is not to take others with it.
         .exclude(Q(origin=ORIGIN) | Q(reason=Reason.UNKNOWN))
         .order_by()

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models.expressions import RawSQL
 
-from connectors import bulk
+from connectors import bulk, ids
 from connectors.models import Lease
 
 LENGTH = timedelta(seconds=settings.LEASE_SECONDS)
@@ -35,22 +35,20 @@ def lock(connector_id: int) -> None:
 
 def take(connector_id: int, deliveries: Iterable[uuid.UUID], now: datetime) -> uuid.UUID:
     """Leases these to the caller; the token to give them back with."""
-    held = Lease(
-        connector_id=connector_id,
-        began_at=now,
-        until=now + LENGTH,
-        deliveries=[pk.hex for pk in deliveries],
-    )
-    held.save(force_insert=True)
-    return held.token
+    token = ids.uuid7()
+    held = [token, connector_id, now, now + LENGTH, [pk.hex for pk in deliveries]]
+    bulk.insert_values(Lease, ("token", "connector_id", "began_at", "until", "deliveries"), [held])
+    return token
 
 
 def keep(token: uuid.UUID, deliveries: Collection[uuid.UUID]) -> bool:
     """Gives back all of a lease but these; whether it was still ours."""
-    held = Lease.objects.filter(pk=token)
     if deliveries:
+        held = Lease.objects.filter(pk=token)
         return bool(held.update(deliveries=[pk.hex for pk in deliveries]))
-    return bool(held.delete()[0])
+    with connection.cursor() as cursor:  # this is asked once for each batch
+        cursor.execute(_END, [Lease._meta.pk.get_db_prep_value(token, connection)])
+        return bool(cursor.rowcount)
 
 
 def taken(connector_id: int | None = None) -> RawSQL:
@@ -62,6 +60,8 @@ def taken(connector_id: int | None = None) -> RawSQL:
     where, params = ("", ()) if connector_id is None else ("WHERE held.connector_id = %s", (connector_id,))
     return RawSQL(_TAKEN[connection.vendor].format(where), params)  # noqa: S611 - our own words only
 
+
+_END = f"DELETE FROM {Lease._meta.db_table} WHERE token = %s"  # noqa: S608 - our own name only
 
 _TAKEN = {
     "postgresql": "SELECT jsonb_array_elements_text(held.deliveries)::uuid FROM connectors_lease held {}",

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from connectors import registry
 from connectors.engine import digest, leases
 from connectors.engine.breaker import Breaker, Sign
 from connectors.engine.bucket import Buckets
-from connectors.engine.claim import BATCH, NOTHING, Claim, claim, due
-from connectors.models import BreakerState, Connector, Delivery
+from connectors.engine.claim import BATCH, NOTHING, Claim, claim
+from connectors.engine.due import due
+from connectors.models import BreakerState, Connector
 from connectors.provider import Rate
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ def claim_within(connector: Connector) -> Admission:
     if circuit.shut(now) or (rates and _is_held(connector, now)):
         return Admission()
     if not rates and circuit.state == BreakerState.CLOSED:
-        digest.gather(connector, due(now, connector.pk))
+        digest.gather(connector)
         return Admission(claim(connector.pk))
     with transaction.atomic():
         # Not FOR UPDATE: that would stop whoever is just writing deliveries of this connector.
@@ -62,13 +62,12 @@ def _claim_locked(row: Connector, rates: tuple[Rate, ...], now: datetime) -> Adm
     circuit = circuit_of(row)
     if circuit.shut(now) or (rates and _is_held(row, now)):
         return Admission()
-    waiting = due(now, row.pk)
     buckets = _buckets(row, rates, now)
     allowed = BATCH if buckets is None else min(BATCH, buckets.whole)
     if buckets is not None and not allowed:
-        return Admission(again_in=_hold(row, buckets, waiting, now))
+        return Admission(again_in=_hold(row, buckets, now))
     if circuit.state == BreakerState.CLOSED:
-        digest.gather(row, waiting)
+        digest.gather(row)
     else:
         allowed = 1
     claimed = claim(row.pk, allowed)
@@ -147,9 +146,9 @@ def _buckets(row: Connector, rates: tuple[Rate, ...], now: datetime) -> Buckets 
     return Buckets.after(rates, row.tokens, seconds)
 
 
-def _hold(row: Connector, buckets: Buckets, waiting: QuerySet[Delivery], now: datetime) -> float | None:
+def _hold(row: Connector, buckets: Buckets, now: datetime) -> float | None:
     """Has the caller come back for the next token, if anything waits for it."""
-    if not waiting.exists():
+    if not due(now, row.pk).exists():
         return None
     seconds = buckets.seconds_to_next
     Connector.objects.filter(pk=row.pk).update(held_until=now + timedelta(seconds=seconds))

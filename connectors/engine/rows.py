@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 from django.db import connection
-from django.db.models import F
 
 from connectors import bulk, ids
 from connectors.encodable import encodable
@@ -26,24 +25,26 @@ def finish(rows: Sequence[Leased], token: uuid.UUID, left: Collection[uuid.UUID]
     """
     if not leases.keep(token, left):
         return False
-    # Most arrive, and there is nothing to say of it: they are written together.
-    plain = [row for row in rows if _has_plainly_arrived(row)]
-    others = [_changes(row) for row in rows if not _has_plainly_arrived(row)]
-    if plain:
-        Delivery.objects.filter(pk__in=[row.id for row in plain]).update(
-            status=DeliveryStatus.DELIVERED,
-            reason="",
-            note="",
-            settled_at=plain[-1].settled_at,
-            attempt_count=F("attempt_count") + 1,
-        )
-    if others:
-        with connection.cursor() as cursor:
-            cursor.executemany(_CHANGE, others)
+    # On SQLite, where a statement costs next to nothing, each has one of its own.
+    together = connection.vendor == bulk.POSTGRESQL
+    plain = [row for row in rows if together and _has_plainly_arrived(row)]
+    others = [row for row in rows if not together or not _has_plainly_arrived(row)]
+    with connection.cursor() as cursor:
+        if plain:
+            cursor.execute(_ARRIVED, [plain[-1].settled_at, bulk.array(row.id for row in plain)])
+        if others:
+            cursor.executemany(_CHANGE, [_changes(row) for row in others])
     pks = ids.several(len(rows))
     bulk.insert_values(Attempt, _ATTEMPT, [_attempt(row, pk) for row, pk in zip(rows, pks, strict=True)])
     return True
 
+
+# Most arrive, and there is nothing to say of it.
+_ARRIVED = f"""
+    UPDATE {Delivery._meta.db_table}
+    SET status = '{DeliveryStatus.DELIVERED}', reason = '', note = '', settled_at = %s,
+        attempt_count = attempt_count + 1
+    WHERE id = ANY(%s::uuid[])"""  # noqa: S608 - our own names and words only
 
 _CHANGE = f"""
     UPDATE {Delivery._meta.db_table}
