@@ -33,6 +33,7 @@ class Recorder:
         self.connector = connector
         self.token = claimed.token
         self.leased = {row.id: row for row in claimed.deliveries}  # what is under way
+        self.all_is_well = True
         self.waiting: list[Leased] = []
         self.signs: list[breaker.Sign] = []
 
@@ -52,6 +53,7 @@ class Recorder:
             error = result.error or SendError(Reason.INTERNAL, "The conversation ended without a receipt.")
             row.outcome, row.reason, row.error = Outcome.FAILED, error.reason, error.text
             row.note = error.text
+            self.all_is_well = False
             self._after_failure(row, error, now)
         if result.receipt is not None or not row.is_test:
             self.signs.append(breaker.sign(result.error))

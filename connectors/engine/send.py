@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from django.views.decorators.debug import sensitive_variables
@@ -23,6 +24,9 @@ from connectors.secrets import Redactor
 from connectors.setup import config_of, secret_values
 from connectors.transport.drive import Result, drive
 
+_FRESH = 0.1
+"""Seconds for which a connector is not read anew while all goes well."""
+
 
 def deliver(
     connector_id: int,
@@ -38,18 +42,22 @@ def deliver(
     again. `more` is called where one batch did not take all that is due.
     """
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        connector = Connector.objects.filter(pk=connector_id, enabled=True, paused_at=None).first()
-        if connector is None:
-            return False
-        admission = limits.claim_within(connector)
+    way: _Way | None = None
+    while (now := time.monotonic()) < deadline:
+        if way is None or now - way.read_at > _FRESH:
+            connector = Connector.objects.filter(pk=connector_id, enabled=True, paused_at=None).first()
+            if connector is None:
+                return False
+            way = _Way(connector, now)
+        admission = limits.claim_within(way.connector)
         if admission.again_in is not None:
             later(admission.again_in)
         if not admission.claimed.considered:
             return False
         if admission.claimed.considered >= BATCH:
             more()
-        _transmit(connector, admission.claimed)
+        if not _transmit(way, admission.claimed):
+            way = None  # what has failed may have changed it
     return True
 
 
@@ -60,37 +68,61 @@ def send_now(delivery: Delivery) -> Delivery:
     """
     claimed = claim_one(delivery)
     if delivery.connector is not None:
-        _transmit(delivery.connector, claimed)
+        _transmit(_Way(delivery.connector, time.monotonic()), claimed)
     return Delivery.objects.get(pk=delivery.pk)
 
 
+class _Way:
+    """A connector as it was a moment ago, and what it takes to speak through it."""
+
+    def __init__(self, connector: Connector, read_at: float) -> None:
+        """It was read from the database at `read_at` (of time.monotonic())."""
+        self.connector = connector
+        self.read_at = read_at
+
+    @cached_property
+    def provider(self) -> Provider[Any]:
+        """Raises LookupError if there is none of that name any more."""
+        return registry.provider(self.connector.provider)
+
+    @cached_property
+    def config(self) -> Config:
+        """Raises SendError(MISCONFIGURED), and LookupError as above."""
+        return config_of(self.connector)
+
+    @cached_property
+    def redactor(self) -> Redactor:
+        """Hides the connector's secrets."""
+        return Redactor(secret_values(self.config))
+
+
 @sensitive_variables()
-def _transmit(connector: Connector, claimed: Claim) -> None:
-    """Sends what was claimed and records each result as it comes in."""
+def _transmit(way: _Way, claimed: Claim) -> bool:
+    """Sends what was claimed and records each result as it comes in; whether all of it arrived."""
+    recorder = Recorder(way.connector, claimed)
     if not claimed.deliveries:
-        return
-    recorder = Recorder(connector, claimed)
+        return True
     try:
-        provider = registry.provider(connector.provider)
-        config = config_of(connector)
+        provider, config, redactor = way.provider, way.config, way.redactor
     except LookupError as error:
         broken = SendError(Reason.MISCONFIGURED, str(error), disable=True)
     except SendError as error:
         broken = error
     else:
-        remotes = _remotes(connector, claimed.deliveries) if provider.keeps_reference else {}
+        remotes = _remotes(way.connector, claimed.deliveries) if provider.keeps_reference else {}
         conversations: dict[uuid.UUID, Conversation] = {
             delivery.id: _say(provider, config, delivery, remotes.get(delivery.key, {}))
             for delivery in claimed.deliveries
         }
-        for together in drive(conversations, redactor=Redactor(secret_values(config))):
+        for together in drive(conversations, redactor=redactor):
             for delivery_id, result in together:
                 recorder.add(delivery_id, result)
             recorder.flush()
-        return
+        return recorder.all_is_well
     for delivery in claimed.deliveries:
         recorder.add(delivery.id, Result(None, broken, []))
     recorder.flush()
+    return False
 
 
 def _say(
