@@ -11,11 +11,13 @@ import json
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from operator import attrgetter
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 from django.db import connection, models
+from django.db.models.base import ModelState
 
 M = TypeVar("M", bound=models.Model)
 Fields: TypeAlias = Sequence[models.Field[Any, Any]]
@@ -66,6 +68,33 @@ def insert_values(model: type[models.Model], names: Sequence[str], rows: Sequenc
     _copy(
         model, fields, [columns.get(field.attname) or (field.get_default(),) * len(rows) for field in fields]
     )
+
+
+def instance(model: type[M], **given: Any) -> M:
+    """An instance that is not saved, the same as `model(**given)` is, in half the time.
+
+    Columns are given by their own names; those that are not have their defaults. For models whose instances
+    nobody is told of as they are made: no signal is sent. Raises TypeError for a column that is none.
+    """
+    constants, made = _defaults(model)
+    values = constants | given
+    if len(values) > len(constants):
+        raise TypeError(f"{model.__name__} has no {', '.join(sorted(given.keys() - constants.keys()))}")
+    for name, default in made:
+        if name not in given:
+            values[name] = default()
+    # As an instance comes out of a pickle. Django's __init__ sets one attribute after the other.
+    new = model.__new__(model)
+    new.__dict__.update(values, _state=ModelState())
+    return new
+
+
+@cache
+def _defaults(model: type[models.Model]) -> tuple[dict[str, Any], list[tuple[str, Callable[[], Any]]]]:
+    """What each column is by default, and which of that is made anew each time."""
+    fields = model._meta.concrete_fields
+    made = [(each.attname, each.default) for each in fields if each.has_default() and callable(each.default)]
+    return {field.attname: field.get_default() for field in fields}, made
 
 
 # --- Text for the server --------------------------------------------------------------------------------

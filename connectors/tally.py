@@ -20,6 +20,7 @@ from django.db import transaction
 from django.db.models import Q, Sum
 from django.utils import timezone
 
+from connectors import bulk
 from connectors.errors import Reason
 from connectors.models import DeliveryStatus, Outcome, Tally
 
@@ -258,17 +259,13 @@ def _insert(sums: dict[_Key, _Sum]) -> None:
     if not sums:
         return
     hour = _hour(timezone.now())
-    Tally.objects.bulk_create(
-        Tally(
-            name=key.name,
-            labels=key.labels,
-            step=key.step,
-            amount=value.amount,
-            seconds=value.seconds,
-            connector_id=key.connector_id,
-            hour=hour,
-        )
-        for key, value in sums.items()
+    bulk.insert_values(
+        Tally,
+        ("name", "labels", "step", "amount", "seconds", "connector_id", "hour"),
+        [
+            (key.name, key.labels, key.step, value.amount, value.seconds, key.connector_id, hour)
+            for key, value in sums.items()
+        ],
     )
 
 

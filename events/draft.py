@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from connectors import bulk
 from events import catalog
 from events.cluster.objects import Ref
 from events.models import Cluster, Event, EventStatus
@@ -24,13 +25,14 @@ def draft(
     """The event, not saved, of a finding that `count` objects share."""
     ref, finding = sighting.ref, sighting.finding
     subject = finding.subject or ref
-    return Event(
+    return bulk.instance(
+        Event,
         fingerprint=name_of(cluster, event_type, subject, finding.key),
         status=EventStatus.FIRING,
         event_type=event_type,
         severity=(finding.severity or catalog.EVENT_TYPES[event_type].severity).value,
         source=SOURCE,
-        cluster=cluster,
+        cluster_id=cluster.pk,
         cluster_name=cluster.name,
         namespace=ref.namespace,
         resource=ref.resource,

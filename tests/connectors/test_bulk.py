@@ -133,3 +133,30 @@ def test_half_a_surrogate_pair_in_a_title_is_refused_and_nothing_written() -> No
         with pytest.raises(refusal), transaction.atomic():
             bulk.insert(events)
     assert not Event.objects.exists()
+
+
+def test_an_instance_is_what_the_model_makes_of_the_same() -> None:
+    given = {"id": uuid7(), "fingerprint": "a", "cluster_id": 7, "first_seen": WHEN, "last_seen": WHEN}
+    made, meant = bulk.instance(Event, **given), Event(**given)
+
+    for field in Event._meta.concrete_fields:
+        assert getattr(made, field.attname) == getattr(meant, field.attname), field.name
+    assert (made._state.adding, made._state.db) == (True, None)
+
+
+def test_what_instances_have_by_default_they_do_not_share() -> None:
+    first, second = bulk.instance(Event), bulk.instance(Event)
+
+    assert first.pk != second.pk
+    assert first.details is not second.details
+
+
+def test_an_instance_can_be_saved() -> None:
+    bulk.instance(Event, fingerprint="a", occurred_at=WHEN).save()
+
+    assert Event.objects.get().occurred_at == WHEN
+
+
+def test_an_instance_has_no_other_columns_than_its_model() -> None:
+    with pytest.raises(TypeError, match="Event has no cluster, colour"):
+        bulk.instance(Event, cluster=None, colour="red")
