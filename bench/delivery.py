@@ -285,7 +285,7 @@ class Ours:
 
         for _ in range(count):
             self._number += 1
-            name = f"Pod/my-app-{self._number}"
+            name, now = f"Pod/my-app-{self._number}", timezone.now()
             yield bulk.instance(
                 Event,
                 fingerprint=fingerprint("production", "pod_crash_loop", name, "app"),
@@ -302,7 +302,9 @@ class Ours:
                 recommendations=[
                     {"action": "Check pod logs", "command": f"kubectl logs my-app-{self._number} -n default"}
                 ],
-                occurred_at=timezone.now(),
+                occurred_at=now,
+                first_seen=now,
+                last_seen=now,
             )
 
     def _wait_for_records(self) -> None:

@@ -113,7 +113,8 @@ def _copy(model: type[models.Model], fields: Fields, columns: Sequence[Sequence[
     template = "\t".join(line) + "\n"
     rows = zip(*varying, strict=True) if varying else [()] * len(columns[0])
     text = "".join(map(template.__mod__, rows))
-    names = ", ".join(connection.ops.quote_name(str(field.column)) for field in fields)
+    quoted = connection.ops.quote_name
+    names = ", ".join(quoted(str(field.column)) for field in fields)
     statement = f"COPY {model._meta.db_table} ({names}) FROM STDIN"
     # The cursor's other methods translate errors into Django's by themselves.
     with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(statement) as copy:

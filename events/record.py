@@ -120,15 +120,20 @@ def write(batch: Batch) -> dict[uuid.UUID, uuid.UUID]:
 
 def _insert_in_order(events: Sequence[Event]) -> dict[uuid.UUID, uuid.UUID]:
     """Inserts what inhibits before what is inhibited by it, so that each names what is on record."""
-    adopted: dict[uuid.UUID, uuid.UUID] = {}
-    told = [event for event in events if event.inhibited_by_id is None]
-    firing = [event for event in events if event.inhibited_by_id and event.status == EventStatus.FIRING]
-    occurred = [event for event in events if event.inhibited_by_id and event.status == EventStatus.OCCURRED]
-    for group in (told, firing, occurred):
-        for event in group:
-            if event.inhibited_by_id is not None:
-                event.inhibited_by_id = adopted.get(event.inhibited_by_id, event.inhibited_by_id)
-        adopted |= _insert(group)
+    told: list[Event] = []
+    firing: list[Event] = []
+    occurred: list[Event] = []
+    for event in events:
+        if event.inhibited_by_id is None:
+            told.append(event)
+        else:
+            (firing if event.status == EventStatus.FIRING else occurred).append(event)
+    adopted = _insert(told)
+    for inhibited in (firing, occurred):
+        for event in inhibited:
+            if event.inhibited_by_id in adopted:
+                event.inhibited_by_id = adopted[event.inhibited_by_id]
+        adopted |= _insert(inhibited)
     return adopted
 
 
