@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import cache
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
@@ -179,8 +179,9 @@ _encoder = msgspec.json.Encoder()
 
 
 def _columns(rows: Sequence[models.Model], fields: Fields) -> list[tuple[Any, ...]]:
-    read = attrgetter(*(field.attname for field in fields))
-    return list(zip(*map(read, rows), strict=True))
+    # Past the attributes: Django makes a call of each foreign key that is read.
+    read = itemgetter(*(field.attname for field in fields))
+    return list(zip(*(read(row.__dict__) for row in rows), strict=True))
 
 
 def _decode(value: Any) -> Any:

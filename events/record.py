@@ -83,7 +83,7 @@ def write(batch: Batch) -> dict[uuid.UUID, uuid.UUID]:
     with transaction.atomic():
         silences.hold(batch.new)
         adopted = _insert_in_order(batch.new)
-        opened = [event for event in batch.new if event.pk not in adopted]
+        opened = [event for event in batch.new if event.id not in adopted]
         tally.add(EVENTS, ((event.event_type, event.severity) for event in opened))
         changes = {adopted.get(change.event_id, change.event_id): change for change in batch.changed}
         ends = {adopted.get(event_id, event_id): at for event_id, at in batch.resolved}
@@ -158,6 +158,8 @@ def _insert(events: Sequence[Event]) -> dict[uuid.UUID, uuid.UUID]:
             before, known = known, on_record(first)
             if known.keys() <= before.keys():
                 raise  # for another reason than that somebody has written one of them
+    if not known and len(first) == len(events):
+        return {}
     ids = {name: event.pk for name, event in first.items()} | known
     return {
         event.pk: ids[event.fingerprint]

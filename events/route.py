@@ -28,6 +28,7 @@ class Turn(Enum):
     RESOLVED = "resolved"
 
 
+_OPENINGS = (Turn.OPENED, Turn.WORSENED)
 _FOLLOW_UPS = {Turn.ACKNOWLEDGED: Status.ACKNOWLEDGED, Turn.RESOLVED: Status.RESOLVED}
 
 
@@ -44,7 +45,7 @@ def route(turns: Sequence[tuple[Event, Turn]]) -> list[uuid.UUID]:
     if not told:
         return []
     wanted: list[_Wanted] = []
-    openings = [event for event, turn in told if turn not in _FOLLOW_UPS and not event.held]
+    openings = [event for event, turn in told if turn in _OPENINGS and not event.held]
     if openings:
         book, now = rules.current(), timezone.now()
         for event in openings:
