@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 
 from connectors import bulk
@@ -15,6 +16,7 @@ SOURCE = "watch"
 
 
 def draft(
+    event_id: uuid.UUID,
     cluster: Cluster,
     event_type: str,
     sighting: Sighting,
@@ -27,6 +29,7 @@ def draft(
     subject = finding.subject or ref
     return bulk.instance(
         Event,
+        id=event_id,
         fingerprint=name_of(cluster, event_type, subject, finding.key),
         status=EventStatus.FIRING,
         event_type=event_type,
