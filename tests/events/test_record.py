@@ -6,7 +6,8 @@ import uuid
 from collections.abc import Collection
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
+from django.db.models import QuerySet
 
 from connectors.ids import uuid7
 from connectors.models import Delivery
@@ -78,3 +79,22 @@ def test_an_id_that_is_taken_is_an_error() -> None:
 
     with pytest.raises(IntegrityError):
         write(Batch(new=[make_event(id=event.pk, fingerprint="b")]))
+
+
+def plan(events: QuerySet[Event]) -> str:
+    """How the database would find them if the table were long."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")
+    return events.order_by().explain()
+
+
+def test_what_an_event_inhibits_is_found_by_an_index_of_that_alone() -> None:
+    inhibitor = make_event()
+
+    assert "event_inhibited" in plan(Event.objects.filter(inhibited_by=inhibitor.pk))
+    assert "event_inhibited" in plan(Event.objects.filter(inhibited_by__in=[inhibitor.pk, uuid7()]))
+
+
+def test_the_events_of_a_cluster_are_found_by_the_index_of_its_open_ones() -> None:
+    assert "event_open_of_cluster" in plan(Event.objects.filter(cluster=7))
