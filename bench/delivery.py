@@ -279,13 +279,15 @@ class Ours:
     def _events(self, count: int) -> Iterator[Event]:
         from django.utils import timezone
 
+        from connectors import bulk
         from events.models import Event
         from events.record import fingerprint
 
         for _ in range(count):
             self._number += 1
-            name = f"Pod/my-app-{self._number}"
-            yield Event(
+            name, now = f"Pod/my-app-{self._number}", timezone.now()
+            yield bulk.instance(
+                Event,
                 fingerprint=fingerprint("production", "pod_crash_loop", name, "app"),
                 event_type="pod_crash_loop",
                 severity="critical",
@@ -300,7 +302,9 @@ class Ours:
                 recommendations=[
                     {"action": "Check pod logs", "command": f"kubectl logs my-app-{self._number} -n default"}
                 ],
-                occurred_at=timezone.now(),
+                occurred_at=now,
+                first_seen=now,
+                last_seen=now,
             )
 
     def _wait_for_records(self) -> None:

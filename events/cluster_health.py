@@ -23,6 +23,7 @@ import msgspec
 from django.db import transaction
 from django.utils import timezone
 
+from connectors.ids import uuid7
 from connectors.message import Recommendation, Severity
 from events.cluster.objects import Ref
 from events.cluster.readiness import Questions, Readiness, Verdict
@@ -226,7 +227,7 @@ def _nodes(cluster: Cluster) -> Finding | None:
 
 def _tell(batch: Batch, cluster: Cluster, finding: Finding, event: Event | None, now: datetime) -> None:
     ref = Ref("Cluster", cluster.name)
-    new = draft(cluster, EVENT_TYPE, Sighting(ref, finding), now, {})
+    new = draft(uuid7(), cluster, EVENT_TYPE, Sighting(ref, finding), now, {})
     if event is None:
         new.source = SOURCE
         batch.new.append(new)

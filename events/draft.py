@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 
+from connectors import bulk
 from events import catalog
 from events.cluster.objects import Ref
 from events.models import Cluster, Event, EventStatus
@@ -14,6 +16,7 @@ SOURCE = "watch"
 
 
 def draft(
+    event_id: uuid.UUID,
     cluster: Cluster,
     event_type: str,
     sighting: Sighting,
@@ -24,13 +27,15 @@ def draft(
     """The event, not saved, of a finding that `count` objects share."""
     ref, finding = sighting.ref, sighting.finding
     subject = finding.subject or ref
-    return Event(
+    return bulk.instance(
+        Event,
+        id=event_id,
         fingerprint=name_of(cluster, event_type, subject, finding.key),
         status=EventStatus.FIRING,
         event_type=event_type,
         severity=(finding.severity or catalog.EVENT_TYPES[event_type].severity).value,
         source=SOURCE,
-        cluster=cluster,
+        cluster_id=cluster.pk,
         cluster_name=cluster.name,
         namespace=ref.namespace,
         resource=ref.resource,

@@ -12,7 +12,7 @@ from django.utils import timezone
 from connectors.message import JSONDict, Severity, Status, iso
 from events import catalog
 from events.models import Cluster, Event, EventStatus
-from events.record import OPEN, Batch, Change, fingerprint, write
+from events.record import OPEN, Batch, Change, fingerprint, on_record, write
 
 SOURCE = "api"
 
@@ -75,7 +75,8 @@ def report(data: ExternalReport) -> Event:
         recommendations=data.recommendations,
         occurred_at=data.timestamp or now,
     )
-    adopted = write(Batch(new=[event])).get(event.pk)
+    # What is reported again and again need not be written to find out that it is there.
+    adopted = on_record([print_]).get(print_) or write(Batch(new=[event])).get(event.pk)
     if adopted is None:
         return event
     if status is Status.FIRING:

@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
+from connectors.ids import uuid7
 from connectors.message import JSONDict, Severity
 from events import catalog
 from events.baselines import Baselines
@@ -262,7 +263,7 @@ class Ingest:
                 continue
             if (finding.since or at) >= earliest:
                 sighting = Sighting(ref, finding)
-                event = draft(self.cluster, event_type, sighting, at, self._routed(sighting, obj))
+                event = draft(uuid7(), self.cluster, event_type, sighting, at, self._routed(sighting, obj))
                 if self._unlisted[event_type]:
                     # Found by comparing the first list with what was known before: nobody was watching then.
                     event.details = {**event.details, "seen_late": True}
@@ -282,7 +283,6 @@ class Ingest:
             return
         detector = self._detector(decision.problem.event_type)
         event = self._draft(decision, obj)
-        event.id = decision.event_id
         event.inhibited_by_id = self._inhibitor(detector, decision.sighting)
         if detector.only_news and event.occurred_at < self._registered:
             event.muted = "It was so before the cluster was registered."
@@ -291,7 +291,9 @@ class Ingest:
     def _draft(self, decision: Open | Update, obj: Object | None) -> Event:
         event_type, sighting = decision.problem.event_type, decision.sighting
         routing = self._routed(sighting, obj)
-        return draft(self.cluster, event_type, sighting, decision.at, routing, decision.count)
+        return draft(
+            decision.event_id, self.cluster, event_type, sighting, decision.at, routing, decision.count
+        )
 
     def _routed(self, sighting: Sighting, obj: Object | None) -> dict[str, str]:
         return self._routing.of(sighting.ref, sighting.finding.subject or sighting.ref, obj)

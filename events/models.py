@@ -197,7 +197,9 @@ class Event(models.Model):
         max_length=20, default="watch", help_text="What reported it: the watch, or the API."
     )
 
-    cluster = models.ForeignKey(Cluster, null=True, on_delete=models.SET_NULL, related_name="events")
+    cluster = models.ForeignKey(
+        Cluster, null=True, on_delete=models.SET_NULL, related_name="events", db_index=False
+    )
     cluster_name = models.CharField(max_length=120, blank=True)
     namespace = models.CharField(max_length=253, blank=True)
     resource = models.CharField(max_length=320, blank=True, help_text="Kind/name")
@@ -218,7 +220,7 @@ class Event(models.Model):
     last_seen = models.DateTimeField(default=timezone.now)
     resolved_at = models.DateTimeField(null=True, blank=True)
     inhibited_by = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="inhibited"
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="inhibited", db_index=False
     )
 
     # What people did with it. Names are copied in, so that the record outlives whoever did it.
@@ -251,6 +253,9 @@ class Event(models.Model):
             models.Index(fields=("status", "-first_seen"), name="event_by_status"),
             models.Index(fields=("cluster", "status"), name="event_open_of_cluster"),
             models.Index(fields=("event_type", "-first_seen"), name="event_by_type"),
+            models.Index(
+                fields=("inhibited_by",), condition=Q(inhibited_by__isnull=False), name="event_inhibited"
+            ),
             models.Index(
                 fields=("silence", "-first_seen"), condition=Q(silence__isnull=False), name="event_of_silence"
             ),

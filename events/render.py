@@ -35,7 +35,7 @@ def message_for(event: Event, status: Status | None = None, address: Address | N
     """What is said of this event now; `status` where that is not simply its own."""
     status = status or Status(event.status)
     address = address or Address.now()
-    pk = str(event.pk)
+    pk = str(event.id)
     others = f" and {event.count - 1} more" if event.count > 1 else ""
     return Message(
         id=pk,

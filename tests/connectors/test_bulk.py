@@ -42,8 +42,7 @@ def test_a_row_is_read_back_as_it_was_written() -> None:
 
 def test_nothing_at_all_can_be_written() -> None:
     bulk.insert([])
-
-    assert bulk.insert_new([]) == set()
+    bulk.insert_values(Delivery, ("id",), [])
 
 
 def test_a_row_that_is_there_already_is_refused() -> None:
@@ -60,8 +59,6 @@ def test_what_is_too_long_is_refused_and_not_cut_off() -> None:
 
     with pytest.raises(DataError), transaction.atomic():
         bulk.insert([a_delivery(make_connector(), origin="x" * 121)])
-    with pytest.raises(DataError), transaction.atomic():
-        bulk.insert_new([make_event(event_type="x" * 61)])
 
 
 @pytest.mark.parametrize("text", ["a\0b", "half \ud83d"])
@@ -69,33 +66,14 @@ def test_what_postgresql_cannot_store_is_an_error_of_the_database(text: str) -> 
     if connection.vendor != "postgresql":
         pytest.skip("SQLite stores anything")
 
-    for insert in (bulk.insert, bulk.insert_new):
-        with pytest.raises(DataError), transaction.atomic():
-            insert([make_event(details={"text": text})])
-
-
-def test_only_what_is_new_is_inserted_and_told() -> None:
-    old = make_event(fingerprint="a")
-    old.save()
-    again, new = make_event(fingerprint="a"), make_event(fingerprint="b", title=ODD, details={"odd": [ODD]})
-
-    assert bulk.insert_new([again, new]) == {new.pk}
-
-    assert set(Event.objects.values_list("pk", flat=True)) == {old.pk, new.pk}
-    found = Event.objects.get(pk=new.pk)
-    assert (found.title, found.details, found.occurred_at) == (ODD, {"odd": [ODD]}, WHEN)
-
-
-def test_of_two_equal_ones_the_first_is_inserted() -> None:
-    first, second = make_event(id=uuid7()), make_event(id=uuid7())
-
-    assert bulk.insert_new([first, second]) == {first.pk}
+    with pytest.raises(DataError), transaction.atomic():
+        bulk.insert([make_event(details={"text": text})])
 
 
 def test_members_of_enumerations_are_written_as_their_values() -> None:
     event = make_event(severity=Severity.CRITICAL)
 
-    bulk.insert_new([event])
+    bulk.insert([event])
 
     assert Event.objects.filter(severity="critical").count() == 1
 
@@ -115,6 +93,16 @@ def test_values_are_written_as_rows_whose_other_columns_have_their_defaults() ->
     assert (first.status, first.remote, first.settled_at, first.origin) == ("pending", {}, None, "%s")
 
 
+def test_rows_that_differ_in_odd_characters_are_read_back_as_they_were_written() -> None:
+    odd = [ODD, "plain", "carriage\r return", "paragraph\u2029 and\x85 line"]
+    events = [make_event(fingerprint=str(n), title=text, details={"it": text}) for n, text in enumerate(odd)]
+
+    bulk.insert(events)
+
+    found = Event.objects.order_by("fingerprint").values_list("title", "details")
+    assert list(found) == [(text, {"it": text}) for text in odd]
+
+
 def test_rows_that_are_all_alike_are_all_written() -> None:
     rows = [("things", "[]", 1)] * 3
 
@@ -129,7 +117,7 @@ def test_rows_that_are_all_alike_are_all_written() -> None:
 def test_true_and_one_in_json_stay_what_they_are() -> None:
     events = [make_event(fingerprint=str(value), details={"it": value}) for value in (True, 1)]
 
-    bulk.insert_new(events)
+    bulk.insert(events)
 
     assert [event.details["it"] is True for event in Event.objects.order_by("id")] == [True, False]
 
@@ -139,7 +127,32 @@ def test_half_a_surrogate_pair_in_a_title_is_refused_and_nothing_written() -> No
     refusal = DataError if connection.vendor == "postgresql" else UnicodeEncodeError
     for events in ([make_event(title="\ud83d")], [make_event(title="\ud83d"), make_event(fingerprint="b")]):
         with pytest.raises(refusal), transaction.atomic():
-            bulk.insert_new(events)
-        with pytest.raises(refusal), transaction.atomic():
             bulk.insert(events)
     assert not Event.objects.exists()
+
+
+def test_an_instance_is_what_the_model_makes_of_the_same() -> None:
+    given = {"id": uuid7(), "fingerprint": "a", "cluster_id": 7, "first_seen": WHEN, "last_seen": WHEN}
+    made, meant = bulk.instance(Event, **given), Event(**given)
+
+    for field in Event._meta.concrete_fields:
+        assert getattr(made, field.attname) == getattr(meant, field.attname), field.name
+    assert (made._state.adding, made._state.db) == (True, None)
+
+
+def test_what_instances_have_by_default_they_do_not_share() -> None:
+    first, second = bulk.instance(Event), bulk.instance(Event)
+
+    assert first.pk != second.pk
+    assert first.details is not second.details
+
+
+def test_an_instance_can_be_saved() -> None:
+    bulk.instance(Event, fingerprint="a", occurred_at=WHEN).save()
+
+    assert Event.objects.get().occurred_at == WHEN
+
+
+def test_an_instance_has_no_other_columns_than_its_model() -> None:
+    with pytest.raises(TypeError, match="Event has no cluster, colour"):
+        bulk.instance(Event, cluster=None, colour="red")

@@ -1,0 +1,100 @@
+"""What is written as an event once, however often and by however many it is found out."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+
+import pytest
+from django.db import IntegrityError, connection
+from django.db.models import QuerySet
+
+from connectors.ids import uuid7
+from connectors.models import Delivery
+from events import record
+from events.models import Event, EventStatus, Subscription
+from events.record import Batch, write
+from tests.making import make_connector, make_event
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks first sees nothing: what is on record comes to be so right after the look."""
+    look, looked = record.on_record, False
+
+    def on_record(fingerprints: Collection[str]) -> dict[str, uuid.UUID]:
+        nonlocal looked
+        before, looked = looked, True
+        return look(fingerprints) if before else {}
+
+    monkeypatch.setattr(record, "on_record", on_record)
+
+
+def test_what_is_open_already_is_adopted_and_what_is_new_is_written_and_told() -> None:
+    Subscription.objects.create(connector=make_connector())
+    write(Batch(new=[old := make_event(fingerprint="a")]))
+    again, new = make_event(fingerprint="a"), make_event(fingerprint="b")
+
+    assert write(Batch(new=[again, new])) == {again.pk: old.pk}
+
+    assert set(Event.objects.values_list("pk", flat=True)) == {old.pk, new.pk}
+    assert sorted(Delivery.objects.values_list("message_id", flat=True)) == [str(old.pk), str(new.pk)]
+
+
+def test_what_has_occurred_already_is_adopted() -> None:
+    old, again = (make_event(status=EventStatus.OCCURRED) for _ in range(2))
+    write(Batch(new=[old]))
+
+    assert write(Batch(new=[again])) == {again.pk: old.pk}
+
+
+def test_of_two_equal_ones_the_first_is_written() -> None:
+    first, second = make_event(id=uuid7()), make_event(id=uuid7())
+
+    assert write(Batch(new=[first, second])) == {second.pk: first.pk}
+
+    assert Event.objects.get().pk == first.pk
+
+
+def test_a_batch_that_is_written_once_more_is_on_record_as_it_was() -> None:
+    write(Batch(new=[event := make_event()]))
+
+    assert write(Batch(new=[event])) == {event.pk: event.pk}
+
+
+@pytest.mark.usefixtures("late")
+def test_what_another_process_writes_at_the_same_moment_is_adopted() -> None:
+    old, again, new = (make_event(fingerprint=name, status=EventStatus.OCCURRED) for name in "aab")
+    old.save()
+
+    assert write(Batch(new=[again, new])) == {again.pk: old.pk}
+
+    assert set(Event.objects.values_list("pk", flat=True)) == {old.pk, new.pk}
+
+
+def test_an_id_that_is_taken_is_an_error() -> None:
+    write(Batch(new=[event := make_event(fingerprint="a")]))
+
+    with pytest.raises(IntegrityError):
+        write(Batch(new=[make_event(id=event.pk, fingerprint="b")]))
+
+
+def plan(events: QuerySet[Event]) -> str:
+    """How the database would find them if the table were long."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")
+    return events.order_by().explain()
+
+
+def test_what_an_event_inhibits_is_found_by_an_index_of_that_alone() -> None:
+    inhibitor = make_event()
+
+    assert "event_inhibited" in plan(Event.objects.filter(inhibited_by=inhibitor.pk))
+    assert "event_inhibited" in plan(Event.objects.filter(inhibited_by__in=[inhibitor.pk, uuid7()]))
+
+
+def test_the_events_of_a_cluster_are_found_by_the_index_of_its_open_ones() -> None:
+    assert "event_open_of_cluster" in plan(Event.objects.filter(cluster=7))
