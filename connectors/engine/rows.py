@@ -8,7 +8,6 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from django.db import connection
 
 from connectors import bulk, ids
@@ -65,7 +64,7 @@ def _has_plainly_arrived(row: Leased) -> bool:
 
 def _changes(row: Leased) -> list[Any]:
     """The parameters of `_CHANGE`."""
-    remote = None if row.remote is None else _json(row.remote)
+    remote = None if row.remote is None else json.dumps(row.remote)
     again, settled = _stored(row.next_attempt_at), _stored(row.settled_at)
     pk = Delivery._meta.pk.get_db_prep_value(row.id, connection)
     words = [row.status, row.reason, encodable(row.note)]
@@ -74,21 +73,9 @@ def _changes(row: Leased) -> list[Any]:
 
 def _attempt(row: Leased, pk: uuid.UUID) -> list[Any]:
     """The values of `_ATTEMPT`."""
-    exchanges = msgspec.Raw(_json(row.exchanges).encode())
-    ended = [row.finished_at, row.outcome, row.reason, encodable(row.error), row.http_status, exchanges]
+    ended = [row.finished_at, row.outcome, row.reason, encodable(row.error), row.http_status, row.exchanges]
     return [pk, row.id, row.attempt_count, row.started_at, *ended]
 
 
 def _stored(moment: datetime | None) -> Any:
     return connection.ops.adapt_datetimefield_value(moment)
-
-
-def _json(value: Any) -> str:
-    """Any of it as JSON that the database takes."""
-    try:
-        return _encoder.encode(value).decode()
-    except UnicodeEncodeError:  # half a surrogate pair must not keep an attempt off the record
-        return json.dumps(encodable(value))
-
-
-_encoder = msgspec.json.Encoder()
