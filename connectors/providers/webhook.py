@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import re
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit
 
+import msgspec
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from connectors import body_template
@@ -241,7 +242,7 @@ def _judge(response: Response, secrets: list[str]) -> None:
     if error is None:
         return
     said = Redactor(secrets).blank(response.text) if response.status >= 400 else ""
-    error = failure(replace(response, body=said.encode())) or error
+    error = failure(msgspec.structs.replace(response, body=said.encode())) or error
     text = f"{_ADVICE[response.status]} {error.text}" if response.status in _ADVICE else error.text
     raise SendError(
         error.reason, text, retry=error.retry, retry_after=error.retry_after, disable=error.disable

@@ -6,9 +6,10 @@ import logging
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
+
+import msgspec
 
 from connectors.conversation import Call, Conversation, Receipt, Request, Response
 from connectors.errors import Reason, SendError
@@ -20,8 +21,7 @@ from connectors.transport.transcript import Scribe
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """How a conversation ended: with a receipt or with an error, never both; and each exchange, on record.
 
     No secret is in it.
@@ -29,7 +29,7 @@ class Result:
 
     receipt: Receipt | None
     error: SendError | None
-    exchanges: list[JSONDict] = field(default_factory=list)
+    exchanges: list[JSONDict] = []
 
     @property
     def http_status(self) -> int | None:
