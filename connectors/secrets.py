@@ -131,30 +131,33 @@ _MEMORABLE = 128  # up to here a text is remembered with what became of it
 _REMEMBERED = 256  # so many texts
 _SHORT = 8  # up to here a secret is hidden only where it stands alone: “prod”, but not in “production”
 
-# What secrets look like that nobody told us: (a text that must be there, the pattern, what to put instead).
-# The first part only saves time.
-_SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
-    (("hooks.slack",), re.compile(r"(hooks\.slack(?:-gov)?\.com)(?:\\?/[\w-]+)+"), rf"\1/{MASK}"),
-    (("xox", "xapp-"), re.compile(r"(?:xoxe\.)?(?:xox[a-z]|xapp)-[\w-]{6,}"), MASK),
-    (("gh", "github_pat_"), re.compile(r"\b(?:gh[pousr]|github_pat)_\w{8,}"), MASK),
-    (("whs",), re.compile(r"\bwh(?:sec|sk)_[\w+/=-]{8,}"), MASK),
-    (("eyJ",), re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), MASK),
+# What secrets look like that nobody told us: (a rare character that must be there, texts of which one must,
+# the pattern, what to put instead). The first two only save time.
+_SHAPES: tuple[tuple[str, tuple[str, ...], re.Pattern[str], str], ...] = (
+    (".", ("hooks.slack",), re.compile(r"(hooks\.slack(?:-gov)?\.com)(?:\\?/[\w-]+)+"), rf"\1/{MASK}"),
+    ("x", ("xox", "xapp-"), re.compile(r"(?:xoxe\.)?(?:xox[a-z]|xapp)-[\w-]{6,}"), MASK),
+    ("_", ("gh", "github_pat_"), re.compile(r"\b(?:gh[pousr]|github_pat)_\w{8,}"), MASK),
+    ("_", ("whs",), re.compile(r"\bwh(?:sec|sk)_[\w+/=-]{8,}"), MASK),
+    ("J", ("eyJ",), re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), MASK),
     (
+        "",
         ("earer", "asic", "EARER", "ASIC"),
         # With a digit in it or very long, so that “Basic authentication” stays readable.
         re.compile(r"\b(bearer|basic)(:?\s+)(?=[\w.~+/-]*[\d=]|[\w.~+/-]{20})[\w.~+/-]{8,}=*", re.IGNORECASE),
         rf"\1\2{MASK}",
     ),
-    (("sig=",), re.compile(r"(?<![A-Za-z])sig=[^&\s\"'<>\\]+"), f"sig={MASK}"),
+    ("=", ("sig=",), re.compile(r"(?<![A-Za-z])sig=[^&\s\"'<>\\]+"), f"sig={MASK}"),
     (
+        "=",
         ("=",),
         re.compile(
             r"([?&](?:token|access_token|api_?key|key|code|secret|password|signature)=)[^&\s\"'<>\\]+"
         ),
         rf"\1{MASK}",
     ),
-    (("@",), re.compile(r"(://)[^/\s@\"'<>\\]+@"), rf"\1{MASK}@"),
+    ("@", ("@",), re.compile(r"(://)[^/\s@\"'<>\\]+@"), rf"\1{MASK}@"),
     (
+        "K",
         ("PRIVATE KEY",),
         re.compile(
             r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
@@ -198,11 +201,12 @@ class Redactor:
         for form, pattern in self._short:
             if form in text:  # which is told much faster than where it stands alone
                 text = pattern.sub(MASK, text)
-        for markers, pattern, replacement in _SHAPES:
-            for marker in markers:
-                if marker in text:
-                    text = pattern.sub(replacement, text)
-                    break
+        for rare, signs, pattern, replacement in _SHAPES:
+            if rare in text:
+                for sign in signs:
+                    if sign in text:
+                        text = pattern.sub(replacement, text)
+                        break
         return text
 
     def blank_json(self, value: Any) -> Any:
