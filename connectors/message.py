@@ -96,7 +96,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
             "title": self.title,
             "description": self.description,
             "details": self.details,
-            "recommendations": [msgspec.to_builtins(item) for item in self.recommendations],
+            "recommendations": list(msgspec.to_builtins(self.recommendations)),
         }
 
     def to_json(self) -> JSONDict:

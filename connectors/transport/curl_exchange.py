@@ -200,10 +200,13 @@ class Handle(pycurl.Curl):  # type: ignore[misc]  # pycurl has no types
 
     def release(self) -> Exchange:
         """Closes and forgets what belongs to this exchange, which it returns."""
-        for opened in self._opened:
-            opened.close()
-        for of_this in (self._opened, self._tried, self._lines, self._body):
-            of_this.clear()
+        if self._tried:
+            for opened in self._opened:
+                opened.close()
+            self._opened.clear()
+            self._tried.clear()
+        self._lines.clear()
+        self._body.clear()
         self._length, self._refused = 0, None
         exchange, self._exchange = self._exchange, _NOTHING
         return exchange

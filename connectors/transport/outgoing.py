@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,7 +20,7 @@ from connectors.errors import Reason, SendError
 _RESERVED = frozenset(
     ("host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect")
 )
-_REMEMBERED = 64  # headers, in one run
+_REMEMBERED = 64  # combinations of headers, in one run
 # RFC 9110, sections 5.6.2 and 5.5
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -30,25 +31,26 @@ class Inspection:
 
     def __init__(self) -> None:
         self._addresses: set[str] = set()
-        self._headers: set[tuple[str, str]] = set()
-        self._of_all = {name.lower(): name for name in _every_request()}
+        # By the names of a request's own headers: what all requests have, but for those.
+        self._added: dict[tuple[str, ...], dict[str, str]] = {}
 
     def fit_to_send(self, request: Request) -> Request:
         """The request with the headers that all have. Raises SendError if it must not leave at all."""
         if request.url not in self._addresses:
             _inspect_address(request.url)
             self._addresses.add(request.url)
-        headers = dict(_every_request())
-        for item in request.headers.items():
-            if item not in self._headers:
-                _inspect_header(*item)
-                # One that is another in every request is not worth remembering.
-                if len(self._headers) < _REMEMBERED:
-                    self._headers.add(item)
-            name, value = item
-            own = self._of_all.get(name.lower())
-            if own is not None:
-                headers.pop(own, None)
+        names = tuple(request.headers)
+        added = self._added.get(names)
+        if added is None:
+            added = _added_to(names)
+            if len(self._added) < _REMEMBERED:
+                self._added[names] = added
+        headers = {**added, **request.headers}
+        for name, value in request.headers.items():
+            if not _VALUE.fullmatch(value):
+                raise _misconfigured(
+                    f"The header {name} has a line break or a character in it that HTTP cannot carry."
+                )
             headers[name] = value.strip()
         return Request(request.method, request.url, headers, request.body)
 
@@ -81,15 +83,15 @@ def _inspect_address(url: str) -> None:
 
 
 @sensitive_variables()
-def _inspect_header(name: str, value: str) -> None:
-    if not _TOKEN.fullmatch(name):
-        raise _misconfigured("A header's name has characters that are not allowed in one.")
-    if name.lower() in _RESERVED:
-        raise _misconfigured(f"The header {name} cannot be set.")
-    if not _VALUE.fullmatch(value):
-        raise _misconfigured(
-            f"The header {name} has a line break or a character in it that HTTP cannot carry."
-        )
+def _added_to(names: Iterable[str]) -> dict[str, str]:
+    """What is sent beside headers of these names. Raises SendError if one must not be sent."""
+    for name in names:
+        if not _TOKEN.fullmatch(name):
+            raise _misconfigured("A header's name has characters that are not allowed in one.")
+        if name.lower() in _RESERVED:
+            raise _misconfigured(f"The header {name} cannot be set.")
+    own = {name.lower() for name in names}
+    return {name: value for name, value in _every_request().items() if name.lower() not in own}
 
 
 def unreadable_address() -> SendError:

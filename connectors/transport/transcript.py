@@ -56,7 +56,7 @@ class Scribe:
         return text if len(text) <= limit else text[: limit - 1] + "…"
 
     def _request(self, step: Request | Call) -> JSONDict:
-        if isinstance(step, Call):
+        if not isinstance(step, Request):
             return {"method": type(step).__name__, "url": step.host}
         url = self._addresses.get(step.url)
         if url is None:
