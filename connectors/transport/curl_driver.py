@@ -117,11 +117,11 @@ class _Run(Generic[K]):
             call = self._helper().submit(threads.perform, asked, at, requests_driver.exchange, self._redactor)
             call.add_done_callback(lambda done: self._loop.call_soon(lambda: self._take(led, done.result())))
             return
-        request = self._inspection.fit_to_send(asked)
-        target = self._targets.get(request.url)
+        header_lines = self._inspection.header_lines(asked)
+        target = self._targets.get(asked.url)
         if target is None:
-            target = self._targets[request.url] = target_of(request.url)
-        exchange = Exchange(request, target, now, at, led)
+            target = self._targets[asked.url] = target_of(asked.url)
+        exchange = Exchange(asked, header_lines, target, now, at, led)
         if not target.is_address:
             found = self._look_up(target, at - now)
             if not found.done():

@@ -26,7 +26,7 @@ from connectors.transport.trust import bundle
 
 _NO_SOCKET: int = pycurl.SOCKET_BAD
 _KEPT_IN_URL = "!#$%&'()*+,/:;=?@[]~"
-_NOT_OF_ITS_OWN = ("Expect:", "Content-Type:")
+_NOT_OF_ITS_OWN = [b"Expect:", b"Content-Type:"]
 """Headers that libcurl would add to a body; one that a request has is sent nevertheless."""
 
 
@@ -80,6 +80,7 @@ class Exchange(msgspec.Struct):
     """A request, from when it `started` to when it must be over (`at`, both of time.monotonic())."""
 
     request: Request
+    header_lines: list[bytes]
     target: Target
     started: float
     at: float
@@ -89,7 +90,7 @@ class Exchange(msgspec.Struct):
     """Those of a host that is given by name."""
 
 
-_NOTHING = Exchange(Request("", ""), target_of("http://-/"), 0.0, 0.0, None)
+_NOTHING = Exchange(Request("", ""), [], target_of("http://-/"), 0.0, 0.0, None)
 
 
 class Handle(pycurl.Curl):  # type: ignore[misc]  # pycurl has no types
@@ -138,11 +139,11 @@ class Handle(pycurl.Curl):  # type: ignore[misc]  # pycurl has no types
         kind = (target, request.method, has_body)
         if self._kind != kind:
             self._set_kind(*kind)
-        lines = [f"{name}: {value}" if value else f"{name};" for name, value in request.headers.items()]
         if has_body:
             self.setopt(pycurl.POSTFIELDS, request.body)
-            lines += _NOT_OF_ITS_OWN
-        self.setopt(pycurl.HTTPHEADER, [line.encode("latin-1") for line in lines])
+            self.setopt(pycurl.HTTPHEADER, exchange.header_lines + _NOT_OF_ITS_OWN)
+        else:
+            self.setopt(pycurl.HTTPHEADER, exchange.header_lines)
         timeout = max(math.ceil((exchange.at - time.monotonic()) * 1000), 1)
         if self._timeout != timeout:
             self._timeout = timeout

@@ -26,39 +26,36 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
+@sensitive_variables()
+def fit_to_send(request: Request) -> Request:
+    """The request with the headers that all have. Raises SendError if it must not leave at all."""
+    _inspect_address(request.url)
+    headers = _added_to(request.headers)
+    for name, value in request.headers.items():
+        headers[name] = _proper(name, value)
+    return Request(request.method, request.url, headers, request.body)
+
+
 class Inspection:
-    """Looks at what is to leave in one run. What was found fit once is not looked at again."""
+    """The same for all that is to leave in one run. What was found fit once is not looked at again."""
 
     def __init__(self) -> None:
         self._addresses: set[str] = set()
-        # By the names of a request's own headers: what all requests have, but for those.
-        self._added: dict[tuple[str, ...], dict[str, str]] = {}
+        # By the names of a request's own headers: the lines of those that are sent beside them.
+        self._added: dict[tuple[str, ...], list[bytes]] = {}
 
-    def fit_to_send(self, request: Request) -> Request:
-        """The request with the headers that all have. Raises SendError if it must not leave at all."""
+    def header_lines(self, request: Request) -> list[bytes]:
+        """What `fit_to_send` makes of the headers, written as libcurl takes them. Raises SendError, too."""
         if request.url not in self._addresses:
             _inspect_address(request.url)
             self._addresses.add(request.url)
         names = tuple(request.headers)
         added = self._added.get(names)
         if added is None:
-            added = _added_to(names)
+            added = [_line(name, value) for name, value in _added_to(names).items()]
             if len(self._added) < _REMEMBERED:
                 self._added[names] = added
-        headers = {**added, **request.headers}
-        for name, value in request.headers.items():
-            if not _VALUE.fullmatch(value):
-                raise _misconfigured(
-                    f"The header {name} has a line break or a character in it that HTTP cannot carry."
-                )
-            headers[name] = value.strip()
-        return Request(request.method, request.url, headers, request.body)
-
-
-@sensitive_variables()
-def fit_to_send(request: Request) -> Request:
-    """One request alone, as `Inspection.fit_to_send`."""
-    return Inspection().fit_to_send(request)
+        return added + [_line(name, value) for name, value in request.headers.items()]
 
 
 @sensitive_variables()
@@ -92,6 +89,22 @@ def _added_to(names: Iterable[str]) -> dict[str, str]:
             raise _misconfigured(f"The header {name} cannot be set.")
     own = {name.lower() for name in names}
     return {name: value for name, value in _every_request().items() if name.lower() not in own}
+
+
+@sensitive_variables()
+def _proper(name: str, value: str) -> str:
+    """A header's value without the space around it. Raises SendError if it must not be sent."""
+    if not _VALUE.fullmatch(value):
+        raise _misconfigured(
+            f"The header {name} has a line break or a character in it that HTTP cannot carry."
+        )
+    return value.strip()
+
+
+def _line(name: str, value: str) -> bytes:
+    value = _proper(name, value)
+    # To libcurl a colon with nothing after it means that the header is not sent.
+    return (f"{name}: {value}" if value else f"{name};").encode("latin-1")
 
 
 def unreadable_address() -> SendError:
