@@ -12,18 +12,17 @@ import json
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
+
+import msgspec
 
 from connectors.encodable import json_bytes
 from connectors.errors import Reason, SendError
 from connectors.message import JSONDict, Message
 
 
-@dataclass(frozen=True, slots=True)
-class Dispatch:
+class Dispatch(msgspec.Struct, frozen=True):
     """One delivery, as its provider sees it.
 
     `id` is the delivery's and stays the same over retries. `remote` is what the last successful delivery of
@@ -32,17 +31,19 @@ class Dispatch:
 
     id: str
     message: Message
-    remote: Mapping[str, Any] = field(default_factory=dict)
+    remote: Mapping[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One HTTP request, ready to go. `url` and headers may hold secrets, so neither is in its repr."""
 
     method: str
-    url: str = field(repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes = field(default=b"", repr=False)
+    url: str
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Request(method={self.method!r})"
 
     @property
     def host(self) -> str:
@@ -50,24 +51,26 @@ class Request:
         return urlsplit(self.url).hostname or ""
 
 
-@dataclass(frozen=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     """What came back: the status, headers with lower-case names, and the body up to the size cap.
 
     `truncated` says that the body was longer than the cap and that the rest was not read.
     """
 
     status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
     truncated: bool = False
+
+    def __repr__(self) -> str:
+        return f"Response(status={self.status})"
 
     @property
     def text(self) -> str:
         """The body as text; bytes that are not UTF-8 become replacement characters."""
         return self.body.decode("utf-8", errors="replace")
 
-    @cached_property
+    @property
     def json(self) -> Any:
         """The body decoded.
 
@@ -93,8 +96,7 @@ class Response:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True):
     """A delivery that worked.
 
     `remote` is the reference by which a later update or resolve finds the thing again; it is stored with the
@@ -102,7 +104,7 @@ class Receipt:
     gives no proof that it was posted. `note` is a remark for the record.
     """
 
-    remote: Mapping[str, Any] = field(default_factory=dict)
+    remote: Mapping[str, Any] = {}
     url: str = ""
     accepted: bool = False
     note: str = ""

@@ -96,7 +96,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
             "title": self.title,
             "description": self.description,
             "details": self.details,
-            "recommendations": [msgspec.to_builtins(item) for item in self.recommendations],
+            "recommendations": list(msgspec.to_builtins(self.recommendations)),
         }
 
     def to_json(self) -> JSONDict:
@@ -136,4 +136,4 @@ _encoder = msgspec.json.Encoder()
 
 def iso(moment: datetime) -> str:
     """RFC 3339 in UTC with a `Z`, to the second: 2025-01-15T10:30:00Z."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+    return moment.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"

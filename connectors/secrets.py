@@ -131,30 +131,35 @@ _MEMORABLE = 128  # up to here a text is remembered with what became of it
 _REMEMBERED = 256  # so many texts
 _SHORT = 8  # up to here a secret is hidden only where it stands alone: “prod”, but not in “production”
 
-# What secrets look like that nobody told us: (a text that must be there, the pattern, what to put instead).
-# The first part only saves time.
-_SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
-    (("hooks.slack",), re.compile(r"(hooks\.slack(?:-gov)?\.com)(?:\\?/[\w-]+)+"), rf"\1/{MASK}"),
-    (("xox", "xapp-"), re.compile(r"(?:xoxe\.)?(?:xox[a-z]|xapp)-[\w-]{6,}"), MASK),
-    (("gh", "github_pat_"), re.compile(r"\b(?:gh[pousr]|github_pat)_\w{8,}"), MASK),
-    (("whs",), re.compile(r"\bwh(?:sec|sk)_[\w+/=-]{8,}"), MASK),
-    (("eyJ",), re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), MASK),
+_RAREST_FIRST = "%+QJXZKYVWUGHBFNMOLIDERqjxzSATCPkvwyb9"
+
+# What secrets look like that nobody told us: (a rare character that must be there, texts of which one must,
+# the pattern, what to put instead). The first two only save time.
+_SHAPES: tuple[tuple[str, tuple[str, ...], re.Pattern[str], str], ...] = (
+    (".", ("hooks.slack",), re.compile(r"(hooks\.slack(?:-gov)?\.com)(?:\\?/[\w-]+)+"), rf"\1/{MASK}"),
+    ("x", ("xox", "xapp-"), re.compile(r"(?:xoxe\.)?(?:xox[a-z]|xapp)-[\w-]{6,}"), MASK),
+    ("_", ("gh", "github_pat_"), re.compile(r"\b(?:gh[pousr]|github_pat)_\w{8,}"), MASK),
+    ("_", ("whs",), re.compile(r"\bwh(?:sec|sk)_[\w+/=-]{8,}"), MASK),
+    ("J", ("eyJ",), re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), MASK),
     (
+        "",
         ("earer", "asic", "EARER", "ASIC"),
         # With a digit in it or very long, so that “Basic authentication” stays readable.
         re.compile(r"\b(bearer|basic)(:?\s+)(?=[\w.~+/-]*[\d=]|[\w.~+/-]{20})[\w.~+/-]{8,}=*", re.IGNORECASE),
         rf"\1\2{MASK}",
     ),
-    (("sig=",), re.compile(r"(?<![A-Za-z])sig=[^&\s\"'<>\\]+"), f"sig={MASK}"),
+    ("=", ("sig=",), re.compile(r"(?<![A-Za-z])sig=[^&\s\"'<>\\]+"), f"sig={MASK}"),
     (
+        "=",
         ("=",),
         re.compile(
             r"([?&](?:token|access_token|api_?key|key|code|secret|password|signature)=)[^&\s\"'<>\\]+"
         ),
         rf"\1{MASK}",
     ),
-    (("@",), re.compile(r"(://)[^/\s@\"'<>\\]+@"), rf"\1{MASK}@"),
+    ("@", ("@",), re.compile(r"(://)[^/\s@\"'<>\\]+@"), rf"\1{MASK}@"),
     (
+        "K",
         ("PRIVATE KEY",),
         re.compile(
             r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
@@ -175,6 +180,12 @@ class Redactor:
         # The longest first, so that no secret is left in part because a shorter one is contained in it.
         ordered = sorted((form for form in forms if len(form) >= _SHORTEST), key=len, reverse=True)
         self._long = [form for form in ordered if len(form) >= _SHORT]
+        # Those that contain no other: a text without any of these has none of the others either.
+        self._cores = [
+            (_rare(form), form)
+            for form in self._long
+            if not any(other in form for other in self._long if other != form)
+        ]
         self._short = [
             (form, re.compile(rf"(?<!\w){re.escape(form)}(?!\w)")) for form in ordered if len(form) < _SHORT
         ]
@@ -193,16 +204,20 @@ class Redactor:
         return known
 
     def _blanked(self, text: str) -> str:
-        for form in self._long:
-            text = text.replace(form, MASK)
+        for rare, core in self._cores:
+            if rare in text and core in text:
+                for form in self._long:
+                    text = text.replace(form, MASK)
+                break
         for form, pattern in self._short:
             if form in text:  # which is told much faster than where it stands alone
                 text = pattern.sub(MASK, text)
-        for markers, pattern, replacement in _SHAPES:
-            for marker in markers:
-                if marker in text:
-                    text = pattern.sub(replacement, text)
-                    break
+        for rare, signs, pattern, replacement in _SHAPES:
+            if rare in text:
+                for sign in signs:
+                    if sign in text:
+                        text = pattern.sub(replacement, text)
+                        break
         return text
 
     def blank_json(self, value: Any) -> Any:
@@ -217,6 +232,11 @@ class Redactor:
 
     def __repr__(self) -> str:
         return f"<Redactor of {len(self._long) + len(self._short)} forms>"
+
+
+def _rare(form: str) -> str:
+    """A character of it that few texts have, by which it is told sooner that one does not hold it."""
+    return next((character for character in _RAREST_FIRST if character in form), form[0])
 
 
 def _parts(secret: str) -> Iterator[str]:
@@ -244,8 +264,8 @@ def _forms(part: str) -> Iterator[str]:
     """A secret as it is, and as URLs, JSON, HTML and base64 write it."""
     yield part
     yield from (quote(part), quote(part, safe=""), quote_plus(part), html.escape(part))
-    yield from (json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1])
-    yield json.dumps(part)[1:-1].replace("/", "\\/")
+    escaped = json.dumps(part)[1:-1]
+    yield from (escaped, json.dumps(part, ensure_ascii=False)[1:-1], escaped.replace("/", "\\/"))
     data = part.encode(errors="surrogatepass")
     for offset in range(3):
         # Within a longer text, such as user:password, base64 depends on the position modulo 3. Characters at
@@ -254,7 +274,7 @@ def _forms(part: str) -> Iterator[str]:
         stable = encoded[-(-offset * 8 // 6) : (offset + len(data)) * 8 // 6]
         if len(stable) >= _SHORT:
             yield stable
-            yield stable.translate(str.maketrans("+/", "-_"))
+            yield stable.replace("+", "-").replace("/", "_")
 
 
 class RedactingFilter(logging.Filter):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from connectors.conversation import Conversation, Dispatch
 from connectors.message import Status
@@ -25,4 +26,4 @@ def _rehearse(provider: Provider[Any], config: Config, dispatch: Dispatch) -> Co
     check = provider.check(config)
     found = "" if check is None else (yield from check).note
     receipt = yield from provider.send(config, dispatch)
-    return replace(receipt, note=" ".join(filter(None, (found, receipt.note))))
+    return msgspec.structs.replace(receipt, note=" ".join(filter(None, (found, receipt.note))))

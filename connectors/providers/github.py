@@ -7,10 +7,10 @@ https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
+import msgspec
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, model_validator
 
 from connectors import body_template, markdown, text
@@ -234,7 +234,7 @@ class GitHub(Provider[GitHubConfig]):
             receipt = thread.receipt(dispatch, (yield from thread.comment(dispatch)))
         else:
             receipt = yield from propose(api, config.plan, dispatch)
-        return replace(receipt, note=" ".join(filter(None, (receipt.note, note))))
+        return msgspec.structs.replace(receipt, note=" ".join(filter(None, (receipt.note, note))))
 
     def preview(self, config: GitHubConfig, message: Message) -> Preview:
         """The issue or comment, or what a pull request adds."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import re
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit
 
+import msgspec
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from connectors import body_template
@@ -231,19 +233,16 @@ _ADVICE = {
 }
 
 
-def _judge(response: Response, secrets: list[str]) -> None:
-    """Raises the general verdict on a failure, with advice.
+def _explained(error: SendError, response: Response, secrets: Iterable[str]) -> SendError:
+    """The general verdict on a failure, with advice.
 
     What a receiver answers is quoted, and it may repeat what it was sent: so secrets are hidden before the
     quotation is cut to length, which could leave half of one.
     """
-    error = failure(response)
-    if error is None:
-        return
     said = Redactor(secrets).blank(response.text) if response.status >= 400 else ""
-    error = failure(replace(response, body=said.encode())) or error
+    error = failure(msgspec.structs.replace(response, body=said.encode())) or error
     text = f"{_ADVICE[response.status]} {error.text}" if response.status in _ADVICE else error.text
-    raise SendError(
+    return SendError(
         error.reason, text, retry=error.retry, retry_after=error.retry_after, disable=error.disable
     )
 
@@ -279,7 +278,9 @@ class Webhook(Provider[WebhookConfig]):
         else:
             headers = frame.headers | {"webhook-id": dispatch.id}
         response = yield Request(config.method, frame.url, headers, body)
-        _judge(response, [frame.url, *headers.values()])
+        error = failure(response)
+        if error is not None:
+            raise _explained(error, response, [frame.url, *headers.values()])
         return Receipt()
 
     def preview(self, config: WebhookConfig, message: Message) -> Preview:

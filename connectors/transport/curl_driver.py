@@ -6,12 +6,10 @@ What is not HTTP, and the look-up of names, is left to a few threads beside it.
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from connectors.conversation import Call, Conversation, Request, Response
 from connectors.errors import SendError
@@ -24,6 +22,7 @@ from connectors.transport.outgoing import Inspection
 from connectors.transport.transcript import Scribe
 
 K = TypeVar("K")
+_Led: TypeAlias = tuple[K, Dialogue]
 
 _HELPERS = 16
 """Threads, at most, for calls and look-ups of one run."""
@@ -59,8 +58,6 @@ class _Run(Generic[K]):
         self._missing = len(conversations)
         self._under_way = 0
         self._ended: list[tuple[K, Result]] = []
-        # Steps whose outcome has come in, from whichever thread.
-        self._outcomes: deque[tuple[K, Dialogue, Response | SendError]] = deque()
         self._helpers: ThreadPoolExecutor | None = None
         self._inspection = Inspection()
         self._targets: dict[str, Target] = {}
@@ -72,7 +69,6 @@ class _Run(Generic[K]):
         hand_on_at = 0.0
         while self._missing:
             self._begin()
-            self._continue()
             now = time.monotonic()
             if self._ended:
                 hand_on_at = hand_on_at or now + GATHER_SECONDS
@@ -81,69 +77,68 @@ class _Run(Generic[K]):
                     self._missing -= len(together)
                     yield together
                     continue
-            if not self._outcomes and self._under_way:
-                self._loop.turn(hand_on_at - now if hand_on_at else None)
+            if self._under_way:
+                for exchange, outcome in self._loop.turn(hand_on_at - now if hand_on_at else None):
+                    self._take(exchange.whose, outcome)
 
     def close(self) -> None:
         """Cuts off what is under way; nothing more is begun."""
-        self._loop.abandon()
         if self._helpers is not None:
             self._helpers.shutdown(cancel_futures=True)
+        self._loop.abandon()
 
     def _begin(self) -> None:
         for key, conversation in islice(self._waiting, self._bounds.concurrency - self._under_way):
             self._under_way += 1
             dialogue = Dialogue(conversation, self._scribe, time.monotonic() + self._bounds.total)
-            self._perform(key, dialogue, dialogue.begin())
+            self._go_on((key, dialogue), dialogue.begin())
 
-    def _continue(self) -> None:
-        while self._outcomes:
-            key, dialogue, outcome = self._outcomes.popleft()
-            self._perform(key, dialogue, dialogue.answer(outcome))
+    def _take(self, led: _Led[K], outcome: Response | SendError) -> None:
+        self._go_on(led, led[1].answer(outcome))
 
-    def _perform(self, key: K, dialogue: Dialogue, asked: Request | Call | None) -> None:
-        """Starts what a dialogue asks for."""
-        if asked is None:
-            self._under_way -= 1
-            self._ended.append((key, dialogue.outcome))
-            return
+    def _go_on(self, led: _Led[K], asked: Request | Call | None) -> None:
+        """Starts what a dialogue asks for, or ends with it."""
+        key, dialogue = led
+        while asked is not None:
+            try:
+                self._start(led, asked)
+                return
+            except SendError as error:
+                asked = dialogue.answer(error)
+            except Exception as error:  # noqa: BLE001 - whatever happens must end on record
+                asked = dialogue.answer(internal_error(error, self._redactor))
+        self._under_way -= 1
+        self._ended.append((key, dialogue.outcome))
+
+    def _start(self, led: _Led[K], asked: Request | Call) -> None:
         now = time.monotonic()
-        at = min(now + self._bounds.timeout, dialogue.ends_at)
-        take = partial(self._take, key, dialogue)
-        try:
-            if isinstance(asked, Request):
-                self._send(self._inspection.fit_to_send(asked), now, at, take)
-            else:
-                call = self._helper().submit(
-                    threads.perform, asked, at, requests_driver.exchange, self._redactor
-                )
-                call.add_done_callback(lambda done: take(done.result()))
-        except SendError as error:
-            take(error)
-        except Exception as error:  # noqa: BLE001 - whatever happens must end on record
-            take(internal_error(error, self._redactor))
-
-    def _send(self, request: Request, now: float, at: float, take: Any) -> None:
-        target = self._targets.get(request.url)
+        at = min(now + self._bounds.timeout, led[1].ends_at)
+        if not isinstance(asked, Request):
+            call = self._helper().submit(threads.perform, asked, at, requests_driver.exchange, self._redactor)
+            call.add_done_callback(lambda done: self._loop.call_soon(lambda: self._take(led, done.result())))
+            return
+        header_lines = self._inspection.header_lines(asked)
+        target = self._targets.get(asked.url)
         if target is None:
-            target = self._targets[request.url] = target_of(request.url)
-        exchange = Exchange(request, target, now, at, take)
-        if target.is_address:
-            self._loop.start(exchange)
-            return
-        found = self._look_up(target, at - now)
-        if not found.done():
-            found.add_done_callback(lambda _: self._loop.call_soon(lambda: self._send_to(exchange, found)))
-            return
-        self._send_to(exchange, found)
+            target = self._targets[asked.url] = target_of(asked.url)
+        exchange = Exchange(asked, header_lines, target, now, at, led)
+        if not target.is_address:
+            found = self._look_up(target, at - now)
+            if not found.done():
+                found.add_done_callback(
+                    lambda found: self._loop.call_soon(lambda: self._start_at(exchange, found))
+                )
+                return
+            exchange.addresses = found.result()
+        self._loop.start(exchange)
 
-    def _send_to(self, exchange: Exchange, found: Future[list[str]]) -> None:
+    def _start_at(self, exchange: Exchange, found: Future[list[str]]) -> None:
         try:
             exchange.addresses = found.result()
         except SendError as error:
-            exchange.take(error)
+            self._take(exchange.whose, error)
         except Exception as error:  # noqa: BLE001 - as above
-            exchange.take(internal_error(error, self._redactor))
+            self._take(exchange.whose, internal_error(error, self._redactor))
         else:
             self._loop.start(exchange)
 
@@ -154,10 +149,6 @@ class _Run(Generic[K]):
             found = self._helper().submit(egress.resolve, target.host, target.port, seconds)
             self._addresses[where] = found
         return found
-
-    def _take(self, key: K, dialogue: Dialogue, outcome: Response | SendError) -> None:
-        self._outcomes.append((key, dialogue, outcome))
-        self._loop.wake()
 
     def _helper(self) -> ThreadPoolExecutor:
         if self._helpers is None:

@@ -12,11 +12,10 @@ import math
 import os
 import socket
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
+import msgspec
 import pycurl
 
 from connectors.conversation import Request, Response
@@ -27,10 +26,11 @@ from connectors.transport.trust import bundle
 
 _NO_SOCKET: int = pycurl.SOCKET_BAD
 _KEPT_IN_URL = "!#$%&'()*+,/:;=?@[]~"
+_NOT_OF_ITS_OWN = [b"Expect:", b"Content-Type:"]
+"""Headers that libcurl would add to a body; one that a request has is sent nevertheless."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """Where a request goes: the address as it is written on the line, the host and port connected to."""
 
     url: str
@@ -76,116 +76,104 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _has_body(request: Request) -> bool:
-    """Whether one is sent, be it empty."""
-    return request.method != "HEAD" and (bool(request.body) or request.method != "GET")
+class Exchange(msgspec.Struct):
+    """A request, from when it `started` to when it must be over (`at`, both of time.monotonic())."""
+
+    request: Request
+    header_lines: list[bytes]
+    target: Target
+    started: float
+    at: float
+    whose: Any
+    """Of whoever asked for it, to know it by."""
+    addresses: list[str] = []
+    """Those of a host that is given by name."""
+
+
+_NOTHING = Exchange(Request("", ""), [], target_of("http://-/"), 0.0, 0.0, None)
 
 
 class Handle(pycurl.Curl):  # type: ignore[misc]  # pycurl has no types
-    """A handle of libcurl's, which keeps its options from one exchange to the next."""
+    """A handle of libcurl's: performs one exchange after another, and keeps its options in between."""
 
-    kind: tuple[Target, str, bool] | None
-    """The target and the method it is set up for, and whether there is a body."""
-
-
-def new_handle() -> Handle:
-    """A handle with everything set that holds for all exchanges."""
-    handle = Handle()
-    handle.kind = None
-    for option, value in (
-        (pycurl.NOSIGNAL, 1),
-        (pycurl.NOPROGRESS, 1),
-        (pycurl.PROXY, ""),
-        (pycurl.NOPROXY, "*"),
-        (pycurl.NETRC, pycurl.NETRC_IGNORED),
-        (pycurl.FOLLOWLOCATION, 0),
-        (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
-        (pycurl.HTTP09_ALLOWED, 0),
-        (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
-        (pycurl.SSL_VERIFYPEER, 1),
-        (pycurl.SSL_VERIFYHOST, 2),
-        (pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2),
-        # Has what is packed unpacked; that we ask for it as it is stands in the request's own header.
-        (pycurl.ACCEPT_ENCODING, "identity"),
-    ):
-        handle.setopt(option, value)
-    return handle
-
-
-class Exchange:
-    """A request under way. `take` is called with its outcome."""
-
-    def __init__(
-        self,
-        request: Request,
-        target: Target,
-        started: float,
-        at: float,
-        take: Callable[[Response | SendError], None],
-    ) -> None:
-        """It began at `started` and must be over `at` (both of time.monotonic())."""
-        self.take = take
-        self.addresses: list[str] = []
-        self._request = request
-        self._target = target
-        self._started = started
-        self._at = at
-        self._seconds = 0.0  # for the connection
+    def __init__(self) -> None:
+        self._exchange = _NOTHING
+        self._kind: tuple[Target, str, bool] | None = None  # of requests that it is set up for
+        self._timeout = 0  # milliseconds
         self._tried: list[str] = []
         self._opened: list[socket.socket] = []
         self._refused: SendError | None = None
-        self._headers: list[bytes] = []
+        self._lines: list[bytes] = []
         self._body: list[bytes] = []
         self._length = 0
+        for option, value in (
+            (pycurl.NOSIGNAL, 1),
+            (pycurl.NOPROGRESS, 1),
+            (pycurl.PROXY, ""),
+            (pycurl.NOPROXY, "*"),
+            (pycurl.NETRC, pycurl.NETRC_IGNORED),
+            (pycurl.FOLLOWLOCATION, 0),
+            (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
+            (pycurl.HTTP09_ALLOWED, 0),
+            (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
+            (pycurl.SSL_VERIFYPEER, 1),
+            (pycurl.SSL_VERIFYHOST, 2),
+            (pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2),
+            # Has what is packed unpacked; that we ask for it as it is stands in the request's own header.
+            (pycurl.ACCEPT_ENCODING, "identity"),
+            (pycurl.OPENSOCKETFUNCTION, self._open),
+            (pycurl.HEADERFUNCTION, self._lines.append),
+            (pycurl.WRITEFUNCTION, self._write),
+        ):
+            self.setopt(option, value)
 
     @property
     def _host(self) -> str:
-        return self._request.host
+        return self._exchange.request.host
 
-    def attach(self, handle: Handle) -> None:
-        """Sets the handle up for this exchange."""
-        request, set_ = self._request, handle.setopt
-        kind = (self._target, request.method, bool(request.body))
-        if handle.kind != kind:
-            self._set_kind(handle)
-            handle.kind = kind
-        remaining = max(self._at - time.monotonic(), 0.001)
-        self._seconds = min(bounds.CONNECT_SECONDS, remaining)
-        lines = [
-            f"{name}: {value}".encode("latin-1") if value else f"{name};".encode("latin-1")
-            for name, value in request.headers.items()
-        ]
-        if _has_body(request):
-            set_(pycurl.POSTFIELDS, request.body)
-            lines.append(b"Expect:")
-            if not any(line[:13].lower() == b"content-type:" for line in lines):
-                lines.append(b"Content-Type:")
-        set_(pycurl.HTTPHEADER, lines)
-        set_(pycurl.TIMEOUT_MS, math.ceil(remaining * 1000))
-        set_(pycurl.CONNECTTIMEOUT_MS, math.ceil(self._seconds * 1000))
-        set_(pycurl.OPENSOCKETFUNCTION, self._open)
-        set_(pycurl.HEADERFUNCTION, self._headers.append)
-        set_(pycurl.WRITEFUNCTION, self._write)
-        if self.addresses:
-            # These and no others: what was checked is what is connected to.
-            shown = (f"[{address}]" if ":" in address else address for address in self.addresses)
-            set_(pycurl.RESOLVE, [f"{self._target.host}:{self._target.port}:{','.join(shown)}"])
-
-    def _set_kind(self, handle: Handle) -> None:
-        request, target, set_ = self._request, self._target, handle.setopt
-        if request.method == "HEAD":
-            set_(pycurl.NOBODY, 1)
-        elif _has_body(request):
-            set_(pycurl.POST, 1)
+    def begin(self, exchange: Exchange) -> None:
+        """Sets itself up for an exchange."""
+        self._exchange = exchange
+        request, target = exchange.request, exchange.target
+        has_body = request.method != "HEAD" and (bool(request.body) or request.method != "GET")
+        kind = (target, request.method, has_body)
+        if self._kind != kind:
+            self._set_kind(*kind)
+        if has_body:
+            self.setopt(pycurl.POSTFIELDS, request.body)
+            self.setopt(pycurl.HTTPHEADER, exchange.header_lines + _NOT_OF_ITS_OWN)
         else:
-            set_(pycurl.HTTPGET, 1)
-        set_(pycurl.CUSTOMREQUEST, request.method)
-        set_(pycurl.URL, target.url)
+            self.setopt(pycurl.HTTPHEADER, exchange.header_lines)
+        timeout = max(math.ceil((exchange.at - time.monotonic()) * 1000), 1)
+        if self._timeout != timeout:
+            self._timeout = timeout
+            self.setopt(pycurl.TIMEOUT_MS, timeout)
+            self.setopt(pycurl.CONNECTTIMEOUT_MS, math.ceil(self._seconds * 1000))
+        if exchange.addresses:
+            # These and no others: what was checked is what is connected to.
+            shown = (f"[{address}]" if ":" in address else address for address in exchange.addresses)
+            self.setopt(pycurl.RESOLVE, [f"{target.host}:{target.port}:{','.join(shown)}"])
+
+    @property
+    def _seconds(self) -> float:
+        """For the connection."""
+        return min(bounds.CONNECT_SECONDS, self._timeout / 1000)
+
+    def _set_kind(self, target: Target, method: str, has_body: bool) -> None:
+        if method == "HEAD":
+            self.setopt(pycurl.NOBODY, 1)
+        elif has_body:
+            self.setopt(pycurl.POST, 1)
+        else:
+            self.setopt(pycurl.HTTPGET, 1)
+        self.setopt(pycurl.CUSTOMREQUEST, method)
+        self.setopt(pycurl.URL, target.url)
         # Whole seconds; a loop that was unused for longer is not used again anyway.
-        set_(pycurl.MAXAGE_CONN, max(1, int(bounds.IDLE_SECONDS)))
-        handle.unsetopt(pycurl.RESOLVE)
+        self.setopt(pycurl.MAXAGE_CONN, max(1, int(bounds.IDLE_SECONDS)))
+        self.unsetopt(pycurl.RESOLVE)
         if target.encrypted:
-            set_(pycurl.CAINFO, bundle())
+            self.setopt(pycurl.CAINFO, bundle())
+        self._kind = (target, method, has_body)
 
     # --- Called by libcurl: exceptions cannot leave these ---
 
@@ -193,7 +181,7 @@ class Exchange:
         family, kind, protocol, (found, *_) = address
         found = found.decode() if isinstance(found, bytes) else found
         try:
-            egress.require_allowed(self._target.host, found)
+            egress.require_allowed(self._exchange.target.host, found)
             self._tried.append(found)
             # libcurl uses a duplicate; ours is closed when it has been made, which is after this returns.
             self._opened.append(socket.socket(family, kind, protocol))
@@ -211,49 +199,55 @@ class Exchange:
 
     # --- Its end ---
 
-    def release(self) -> None:
-        """Closes what it no longer needs."""
-        for opened in self._opened:
-            opened.close()
-        self._opened.clear()
+    def release(self) -> Exchange:
+        """Closes and forgets what belongs to this exchange, which it returns."""
+        if self._tried:
+            for opened in self._opened:
+                opened.close()
+            self._opened.clear()
+            self._tried.clear()
+        self._lines.clear()
+        self._body.clear()
+        self._length, self._refused = 0, None
+        exchange, self._exchange = self._exchange, _NOTHING
+        return exchange
 
-    def answer(self, handle: pycurl.Curl) -> Response | SendError:
+    def answer(self) -> Response | SendError:
         """What has come, if all of it has."""
-        lines = self._headers
+        lines = self._lines
         if not lines or lines[-1].strip():
             return failures.broken_off(self._host) if lines else failures.unanswered(self._host)
         # What came before the last status line was only interim: 100 Continue, 103 Early Hints.
-        final = max((number for number, line in enumerate(lines) if line.startswith(b"HTTP/")), default=0)
-        del lines[:final]
+        head = b"".join(lines).rpartition(b"\nHTTP/")[2].decode("latin-1").split("\n")
         # libcurl itself has stopped reading where all of them together are too long.
-        if len(lines) > bounds.HEADER_LIMIT + 2 or any(len(line) > bounds.HEADER_BYTES for line in lines):
+        if len(head) > bounds.HEADER_LIMIT + 3 or max(map(len, head)) >= bounds.HEADER_BYTES:
             return failures.improper(self._host, failures.TOO_MANY_HEADERS)
         headers: dict[str, str] = {}
-        for line in lines[1:]:
-            name, colon, value = line.decode("latin-1").partition(":")
+        for line in head[1:]:
+            name, colon, value = line.partition(":")
             if colon:
                 name, value = name.strip().lower(), value.strip()
                 headers[name] = f"{headers[name]}, {value}" if name in headers else value
         return Response(
-            status=handle.getinfo(pycurl.RESPONSE_CODE),
+            status=self.getinfo(pycurl.RESPONSE_CODE),
             headers=headers,
             body=b"".join(self._body)[: bounds.BODY_LIMIT],
             truncated=self._length > bounds.BODY_LIMIT,
         )
 
-    def failure(self, handle: pycurl.Curl, code: int, text: str) -> Response | SendError:
+    def failure(self, code: int, text: str) -> Response | SendError:
         """What an error of libcurl's means. One that we caused ourselves by having enough is an answer."""
         if self._refused is not None:
             return self._refused
         if self._length > bounds.BODY_LIMIT:
-            return self.answer(handle)
+            return self.answer()
         host = self._host
-        reason = os.strerror(number) if (number := handle.getinfo(pycurl.OS_ERRNO)) else ""
+        reason = os.strerror(number) if (number := self.getinfo(pycurl.OS_ERRNO)) else ""
         match code:
             case pycurl.E_OPERATION_TIMEDOUT:
-                if self._tried and not handle.getinfo(pycurl.CONNECT_TIME):
+                if self._tried and not self.getinfo(pycurl.CONNECT_TIME):
                     return self._no_connection(TimeoutError())
-                return failures.too_late(host, time.monotonic() - self._started)
+                return failures.too_late(host, time.monotonic() - self._exchange.started)
             case pycurl.E_COULDNT_CONNECT | pycurl.E_COULDNT_RESOLVE_HOST:
                 return self._no_connection(OSError(number, reason or text))
             case pycurl.E_PEER_FAILED_VERIFICATION:
@@ -280,7 +274,9 @@ class Exchange:
 
     def _no_connection(self, error: OSError) -> SendError:
         failed = [(address, error) for address in self._tried]
-        return egress.no_connection(self._target.host, self._target.port, self._seconds, failed)
+        return egress.no_connection(
+            self._exchange.target.host, self._exchange.target.port, self._seconds, failed
+        )
 
     def _without_tls(self, text: str) -> SendError:
         if "unexpected eof" in text.lower():

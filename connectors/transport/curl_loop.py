@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-import selectors
+import select
 import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pycurl
 
+from connectors.conversation import Response
+from connectors.errors import SendError
 from connectors.transport import bounds
-from connectors.transport.curl_exchange import Exchange, Handle, new_handle
+from connectors.transport.curl_exchange import Exchange, Handle
 
 _KEPT = 128
 """Connections that a loop keeps open for later, and handles."""
@@ -29,30 +32,31 @@ class Loop:
 
     def __init__(self) -> None:
         self.used_at = time.monotonic()
-        self._under_way: dict[Handle, Exchange] = {}
+        self._under_way: set[Handle] = set()
         self._spare: list[Handle] = []
         self._soon: deque[Callable[[], None]] = deque()
         self._due = float("inf")  # when libcurl wants to be asked again
-        self._selector = selectors.DefaultSelector()
+        # Told directly rather than by way of `selectors`: what is waited for changes twice in an exchange.
+        self._sockets, self._second = _poller()
         self._asleep = False
         self._alarm, self._bell = socket.socketpair()
         for end in (self._alarm, self._bell):
             end.setblocking(False)
-        self._selector.register(self._alarm, selectors.EVENT_READ)
+        self._sockets.register(self._alarm.fileno(), select.POLLIN)
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
         self._multi.setopt(pycurl.M_MAXCONNECTS, _KEPT)
 
     def start(self, exchange: Exchange) -> None:
-        """Begins an exchange; its outcome is handed over in one of the next turns."""
-        handle = self._spare.pop() if self._spare else new_handle()
-        exchange.attach(handle)
-        self._under_way[handle] = exchange
+        """Begins an exchange, which ends in one of the next turns."""
+        handle = self._spare.pop() if self._spare else Handle()
+        handle.begin(exchange)
+        self._under_way.add(handle)
         self._multi.add_handle(handle)
 
-    def turn(self, seconds: float | None = None) -> None:
-        """Waits until something happens, `seconds` at most, and deals with it."""
+    def turn(self, seconds: float | None = None) -> list[tuple[Exchange, Response | SendError]]:
+        """Waits until something happens, `seconds` at most; returns what has ended, with its outcome."""
         pause = self._due - time.monotonic()
         if seconds is not None:
             pause = min(pause, seconds)
@@ -61,19 +65,19 @@ class Loop:
         self._asleep = True
         if self._soon:
             pause = 0.0
-        ready = self._selector.select(None if pause == float("inf") else max(0.0, pause))
+        ready = self._sockets.poll(None if pause == float("inf") else max(0.0, pause) * self._second)
         self._asleep = False
-        for key, events in ready:
-            if key.fileobj is self._alarm:
+        for descriptor, events in ready:
+            if descriptor == self._alarm.fileno():
                 self._quiet()
                 continue
-            self._multi.socket_action(key.fd, _FOR_CURL[events])
+            self._multi.socket_action(descriptor, _FOR_CURL.get(events & _EITHER, _FOR_CURL[_EITHER]))
         if self._due <= time.monotonic():
             self._due = float("inf")
             self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
-        self._collect()
         while self._soon:
             self._soon.popleft()()
+        return list(self._ended())
 
     def call_soon(self, action: Callable[[], None]) -> None:
         """Has the loop's own thread do this in its next turn."""
@@ -100,40 +104,41 @@ class Loop:
         for handle in self._spare:
             handle.close()
         self._multi.close()
-        self._selector.close()
+        if hasattr(self._sockets, "close"):
+            self._sockets.close()
         self._alarm.close()
         self._bell.close()
 
-    def _collect(self) -> None:
+    def _ended(self) -> Iterator[tuple[Exchange, Response | SendError]]:
         left = 1
         while left:
             left, done, failed = self._multi.info_read()
             for handle in done:
-                exchange = self._end(handle)
-                exchange.take(exchange.answer(handle))
+                outcome = handle.answer()
+                yield self._end(handle), outcome
             for handle, code, text in failed:
-                exchange = self._end(handle)
-                exchange.take(exchange.failure(handle, code, text))
+                outcome = handle.failure(code, text)
+                yield self._end(handle), outcome
 
     def _end(self, handle: Handle) -> Exchange:
         self._multi.remove_handle(handle)
+        self._under_way.remove(handle)
         if len(self._spare) < _KEPT:
             self._spare.append(handle)
-        exchange = self._under_way.pop(handle)
-        exchange.release()
-        return exchange
+        return handle.release()
 
     def _watch(self, what: int, descriptor: int, multi: object, data: object) -> None:
         """Called by libcurl to say which socket it waits for."""
-        if what == pycurl.POLL_REMOVE:
-            with contextlib.suppress(KeyError):
-                self._selector.unregister(descriptor)
-            return
-        events = _FOR_SELECTOR[what]
         try:
-            self._selector.modify(descriptor, events)
-        except KeyError:
-            self._selector.register(descriptor, events)
+            if what == pycurl.POLL_REMOVE:
+                self._sockets.unregister(descriptor)
+            else:
+                self._sockets.register(descriptor, _FOR_POLL[what])
+        except FileExistsError:
+            self._sockets.modify(descriptor, _FOR_POLL[what])
+        except (KeyError, OSError):  # it is not watched any more
+            if what != pycurl.POLL_REMOVE:
+                raise
 
     def _set_timer(self, milliseconds: int) -> None:
         """Called by libcurl to say when it wants to be asked again; -1 for never."""
@@ -144,15 +149,19 @@ class Loop:
             self._alarm.recv(4096)
 
 
-_FOR_SELECTOR = {
-    pycurl.POLL_IN: selectors.EVENT_READ,
-    pycurl.POLL_OUT: selectors.EVENT_WRITE,
-    pycurl.POLL_INOUT: selectors.EVENT_READ | selectors.EVENT_WRITE,
-}
+def _poller() -> tuple[Any, float]:
+    """Waits for sockets, and how long a second is to it."""
+    if hasattr(select, "epoll"):
+        return select.epoll(), 1.0
+    return select.poll(), 1000.0
+
+
+_EITHER = select.POLLIN | select.POLLOUT
+_FOR_POLL = {pycurl.POLL_IN: select.POLLIN, pycurl.POLL_OUT: select.POLLOUT, pycurl.POLL_INOUT: _EITHER}
 _FOR_CURL = {
-    selectors.EVENT_READ: pycurl.CSELECT_IN,
-    selectors.EVENT_WRITE: pycurl.CSELECT_OUT,
-    selectors.EVENT_READ | selectors.EVENT_WRITE: pycurl.CSELECT_IN | pycurl.CSELECT_OUT,
+    select.POLLIN: pycurl.CSELECT_IN,
+    select.POLLOUT: pycurl.CSELECT_OUT,
+    _EITHER: pycurl.CSELECT_IN | pycurl.CSELECT_OUT,
 }
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
+
+import msgspec
 
 from connectors.conversation import Call, Conversation, Receipt, Request, Response
 from connectors.errors import Reason, SendError
@@ -20,8 +20,7 @@ from connectors.transport.transcript import Scribe
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """How a conversation ended: with a receipt or with an error, never both; and each exchange, on record.
 
     No secret is in it.
@@ -29,7 +28,7 @@ class Result:
 
     receipt: Receipt | None
     error: SendError | None
-    exchanges: list[JSONDict] = field(default_factory=list)
+    exchanges: list[JSONDict] = []
 
     @property
     def http_status(self) -> int | None:
@@ -64,7 +63,7 @@ class Dialogue:
 
     def begin(self) -> Request | Call | None:
         """The first thing to perform."""
-        return self._continue(next, self._conversation)
+        return self._continue(None)
 
     def answer(self, answer: Response | SendError) -> Request | Call | None:
         """Takes the outcome of what was asked for; returns the next thing to perform, or None at the end."""
@@ -72,13 +71,14 @@ class Dialogue:
             raise RuntimeError("Nothing was asked for.")
         took = time.monotonic() - self._asked_at
         self._exchanges.append(self._scribe.exchange(self._asked, answer, took))
-        if isinstance(answer, SendError):
-            return self._continue(self._conversation.throw, answer)
-        return self._continue(self._conversation.send, answer)
+        return self._continue(answer)
 
-    def _continue(self, move: Callable[[Any], Request | Call], given: object) -> Request | Call | None:
+    def _continue(self, answer: Any) -> Request | Call | None:
+        conversation = self._conversation
         try:
-            asked: object = move(given)
+            asked: object = (
+                conversation.throw(answer) if isinstance(answer, SendError) else conversation.send(answer)
+            )
         except StopIteration as end:
             self._end(end.value)
         except SendError as error:
@@ -86,7 +86,7 @@ class Dialogue:
         except Exception as error:  # noqa: BLE001 - whatever a provider does must end on record
             self._end(internal_error(error, self._scribe.redactor))
         else:
-            if isinstance(asked, Request | Call):
+            if isinstance(asked, (Request, Call)):
                 return self._ask(asked)
             self._abandon(Reason.INTERNAL, f"The connector's code asked for a {type(asked).__name__}.")
         return None

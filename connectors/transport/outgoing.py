@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,44 +20,42 @@ from connectors.errors import Reason, SendError
 _RESERVED = frozenset(
     ("host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect")
 )
-_REMEMBERED = 64  # headers, in one run
+_REMEMBERED = 64  # combinations of headers, in one run
 # RFC 9110, sections 5.6.2 and 5.5
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
+@sensitive_variables()
+def fit_to_send(request: Request) -> Request:
+    """The request with the headers that all have. Raises SendError if it must not leave at all."""
+    _inspect_address(request.url)
+    headers = _added_to(request.headers)
+    for name, value in request.headers.items():
+        headers[name] = _proper(name, value)
+    return Request(request.method, request.url, headers, request.body)
+
+
 class Inspection:
-    """Looks at what is to leave in one run. What was found fit once is not looked at again."""
+    """The same for all that is to leave in one run. What was found fit once is not looked at again."""
 
     def __init__(self) -> None:
         self._addresses: set[str] = set()
-        self._headers: set[tuple[str, str]] = set()
-        self._of_all = {name.lower(): name for name in _every_request()}
+        # By the names of a request's own headers: the lines of those that are sent beside them.
+        self._added: dict[tuple[str, ...], list[bytes]] = {}
 
-    def fit_to_send(self, request: Request) -> Request:
-        """The request with the headers that all have. Raises SendError if it must not leave at all."""
+    def header_lines(self, request: Request) -> list[bytes]:
+        """What `fit_to_send` makes of the headers, written as libcurl takes them. Raises SendError, too."""
         if request.url not in self._addresses:
             _inspect_address(request.url)
             self._addresses.add(request.url)
-        headers = dict(_every_request())
-        for item in request.headers.items():
-            if item not in self._headers:
-                _inspect_header(*item)
-                # One that is another in every request is not worth remembering.
-                if len(self._headers) < _REMEMBERED:
-                    self._headers.add(item)
-            name, value = item
-            own = self._of_all.get(name.lower())
-            if own is not None:
-                headers.pop(own, None)
-            headers[name] = value.strip()
-        return Request(request.method, request.url, headers, request.body)
-
-
-@sensitive_variables()
-def fit_to_send(request: Request) -> Request:
-    """One request alone, as `Inspection.fit_to_send`."""
-    return Inspection().fit_to_send(request)
+        names = tuple(request.headers)
+        added = self._added.get(names)
+        if added is None:
+            added = [_line(name, value) for name, value in _added_to(names).items()]
+            if len(self._added) < _REMEMBERED:
+                self._added[names] = added
+        return added + [_line(name, value) for name, value in request.headers.items()]
 
 
 @sensitive_variables()
@@ -81,15 +80,31 @@ def _inspect_address(url: str) -> None:
 
 
 @sensitive_variables()
-def _inspect_header(name: str, value: str) -> None:
-    if not _TOKEN.fullmatch(name):
-        raise _misconfigured("A header's name has characters that are not allowed in one.")
-    if name.lower() in _RESERVED:
-        raise _misconfigured(f"The header {name} cannot be set.")
+def _added_to(names: Iterable[str]) -> dict[str, str]:
+    """What is sent beside headers of these names. Raises SendError if one must not be sent."""
+    for name in names:
+        if not _TOKEN.fullmatch(name):
+            raise _misconfigured("A header's name has characters that are not allowed in one.")
+        if name.lower() in _RESERVED:
+            raise _misconfigured(f"The header {name} cannot be set.")
+    own = {name.lower() for name in names}
+    return {name: value for name, value in _every_request().items() if name.lower() not in own}
+
+
+@sensitive_variables()
+def _proper(name: str, value: str) -> str:
+    """A header's value without the space around it. Raises SendError if it must not be sent."""
     if not _VALUE.fullmatch(value):
         raise _misconfigured(
             f"The header {name} has a line break or a character in it that HTTP cannot carry."
         )
+    return value.strip()
+
+
+def _line(name: str, value: str) -> bytes:
+    value = _proper(name, value)
+    # To libcurl a colon with nothing after it means that the header is not sent.
+    return (f"{name}: {value}" if value else f"{name};").encode("latin-1")
 
 
 def unreadable_address() -> SendError:

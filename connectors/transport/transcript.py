@@ -33,6 +33,7 @@ class Scribe:
         self.redactor = redactor
         # Addresses, and most headers, are the same from one exchange of a run to the next.
         self._addresses: dict[str, str] = {}
+        self._names: dict[str, tuple[str, bool]] = {}
         self._headers: dict[tuple[str, str], tuple[str, str]] = {}
 
     def exchange(self, step: Request | Call, answer: Response | SendError, seconds: float) -> JSONDict:
@@ -55,7 +56,7 @@ class Scribe:
         return text if len(text) <= limit else text[: limit - 1] + "…"
 
     def _request(self, step: Request | Call) -> JSONDict:
-        if isinstance(step, Call):
+        if not isinstance(step, Request):
             return {"method": type(step).__name__, "url": step.host}
         url = self._addresses.get(step.url)
         if url is None:
@@ -101,5 +102,10 @@ class Scribe:
         return shown
 
     def _header(self, name: str, value: str) -> tuple[str, str]:
-        hidden = _SECRET_HEADER.search(name)
-        return self.presentable(name, _HEADER), MASK if hidden else self.presentable(value, _HEADER)
+        known = self._names.get(name)
+        if known is None:
+            known = self.presentable(name, _HEADER), _SECRET_HEADER.search(name) is not None
+            if len(self._names) < _REMEMBERED:
+                self._names[name] = known
+        shown, hidden = known
+        return shown, MASK if hidden else self.presentable(value, _HEADER)
