@@ -83,9 +83,9 @@ class _Run(Generic[K]):
 
     def close(self) -> None:
         """Cuts off what is under way; nothing more is begun."""
+        self._loop.abandon()
         if self._helpers is not None:
             self._helpers.shutdown(cancel_futures=True)
-        self._loop.abandon()
 
     def _begin(self) -> None:
         for key, conversation in islice(self._waiting, self._bounds.concurrency - self._under_way):
