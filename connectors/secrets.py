@@ -183,8 +183,8 @@ class Redactor:
         # Those that contain no other: a text without any of these has none of the others either.
         self._cores = [
             (_rare(form), form)
-            for form in self._long
-            if not any(other in form for other in self._long if other != form)
+            for position, form in enumerate(self._long, 1)
+            if not any(map(form.__contains__, self._long[position:]))
         ]
         self._short = [
             (form, re.compile(rf"(?<!\w){re.escape(form)}(?!\w)")) for form in ordered if len(form) < _SHORT

@@ -278,9 +278,9 @@ class Webhook(Provider[WebhookConfig]):
         else:
             headers = frame.headers | {"webhook-id": dispatch.id}
         response = yield Request(config.method, frame.url, headers, body)
-        verdict = failure(response)
-        if verdict is not None:
-            raise _explained(verdict, response, [frame.url, *headers.values()])
+        refusal = failure(response)
+        if refusal is not None:
+            raise _explained(refusal, response, [frame.url, *headers.values()])
         return Receipt()
 
     def preview(self, config: WebhookConfig, message: Message) -> Preview:
