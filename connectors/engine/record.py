@@ -13,9 +13,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from connectors import tally
-from connectors.engine import breaker, digest, limits, retry, rows
+from connectors.engine import breaker, digest, limits, retry
 from connectors.engine.claim import Claim
 from connectors.engine.leased import Leased
+from connectors.engine.rows import finish
 from connectors.errors import Reason, SendError
 from connectors.models import Connector, DeliveryStatus, Outcome
 from connectors.transport.drive import Result
@@ -27,23 +28,37 @@ _SUCCESS_EVERY = timedelta(seconds=1)
 
 
 class Recorder:
-    """Takes results and, when told to, writes them together."""
+    """Writes results down, those that came together at once."""
 
     def __init__(self, connector: Connector, claimed: Claim) -> None:
         self.connector = connector
         self.token = claimed.token
-        self.leased = {row.id: row for row in claimed.deliveries}  # what is under way
+        self.under_way = {row.id: row for row in claimed.deliveries}
         self.all_is_well = True
-        self.waiting: list[Leased] = []
-        self.signs: list[breaker.Sign] = []
 
-    def add(self, delivery_id: uuid.UUID, result: Result) -> None:
-        """Takes a result, to be written by the next `flush`."""
-        row = self.leased.pop(delivery_id)
-        row.reason = ""
-        row.finished_at = now = timezone.now()
-        row.exchanges = result.exchanges
-        row.http_status = result.http_status
+    def record(self, results: Sequence[tuple[uuid.UUID, Result]]) -> None:
+        """Writes down what came in just now, if our lease still holds."""
+        now = timezone.now()
+        rows = [self._ended(self.under_way.pop(pk), result, now) for pk, result in results]
+        signs = [
+            breaker.sign(result.error)
+            for row, (_, result) in zip(rows, results, strict=True)
+            if result.receipt is not None or not row.is_test
+        ]
+        with transaction.atomic():
+            ours = finish(rows, self.token, self.under_way)
+            if ours:
+                self._record_health(rows)
+                tally.add_attempts(zip(rows, rows, strict=True))
+                digest.settle(rows)
+            limits.observe(self.connector, signs)
+        for row in rows:
+            self._log(row, ours)
+
+    def _ended(self, row: Leased, result: Result, now: datetime) -> Leased:
+        """The row with how its attempt ended, and what becomes of it."""
+        row.finished_at, row.reason = now, ""
+        row.exchanges, row.http_status = result.exchanges, result.http_status
         if result.receipt is not None:
             receipt = result.receipt
             row.outcome = Outcome.ACCEPTED if receipt.accepted else Outcome.DELIVERED
@@ -55,9 +70,7 @@ class Recorder:
             row.note = error.text
             self.all_is_well = False
             self._after_failure(row, error, now)
-        if result.receipt is not None or not row.is_test:
-            self.signs.append(breaker.sign(result.error))
-        self.waiting.append(row)
+        return row
 
     def _after_failure(self, row: Leased, error: SendError, now: datetime) -> None:
         """Decides what becomes of a delivery whose attempt failed, and of the connector."""
@@ -78,34 +91,21 @@ class Recorder:
         if paused:
             logger.error("connector %s is paused: %s", self.connector.name, error.text)
 
-    def flush(self) -> None:
-        """Writes what is waiting, if our lease still holds."""
-        if not self.waiting:
-            return
-        with transaction.atomic():
-            ours = rows.finish(self.waiting, self.token, self.leased)
-            if ours:
-                self._record_health(self.waiting)
-                tally.add_attempts(zip(self.waiting, self.waiting, strict=True))
-                digest.settle(self.waiting)
-            limits.observe(self.connector, self.signs)
-        self.signs = []
-        for row in self.waiting:
-            logger.info(
-                "delivery %s through %s: attempt %d %s%s",
-                row.id,
-                self.connector.name,
-                row.attempt_count,
-                row.outcome if ours else "ended after its lease had run out",
-                f" ({row.reason}: {row.error})" if row.error else "",
-                extra={
-                    "delivery": row.id,
-                    "connector": self.connector.name,
-                    "event": row.message_id,
-                    "outcome": row.outcome,
-                },
-            )
-        self.waiting = []
+    def _log(self, row: Leased, ours: bool) -> None:
+        logger.info(
+            "delivery %s through %s: attempt %d %s%s",
+            row.id,
+            self.connector.name,
+            row.attempt_count,
+            row.outcome if ours else "ended after its lease had run out",
+            f" ({row.reason}: {row.error})" if row.error else "",
+            extra={
+                "delivery": row.id,
+                "connector": self.connector.name,
+                "event": row.message_id,
+                "outcome": row.outcome,
+            },
+        )
 
     def _record_health(self, attempts: Sequence[Leased]) -> None:
         good = [attempt for attempt in attempts if attempt.outcome != Outcome.FAILED]

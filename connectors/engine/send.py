@@ -115,13 +115,9 @@ def _transmit(way: _Way, claimed: Claim) -> bool:
             for delivery in claimed.deliveries
         }
         for together in drive(conversations, redactor=redactor):
-            for delivery_id, result in together:
-                recorder.add(delivery_id, result)
-            recorder.flush()
+            recorder.record(together)
         return recorder.all_is_well
-    for delivery in claimed.deliveries:
-        recorder.add(delivery.id, Result(None, broken, []))
-    recorder.flush()
+    recorder.record([(delivery.id, Result(None, broken, [])) for delivery in claimed.deliveries])
     return False
 
 

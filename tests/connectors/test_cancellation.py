@@ -44,10 +44,8 @@ def have_the_sender_die() -> None:
 
 def arrive(connector: Connector, claimed: Claim) -> None:
     """Has the sender of a claim write down that all of it arrived."""
-    recorder = Recorder(connector, claimed)
-    for delivery in claimed.deliveries:
-        recorder.add(delivery.id, Result(Receipt(), None, []))
-    recorder.flush()
+    arrived = Result(Receipt(), None, [])
+    Recorder(connector, claimed).record([(delivery.id, arrived) for delivery in claimed.deliveries])
 
 
 def digest_of(connector: Connector, *contents: Delivery) -> Delivery:
@@ -92,9 +90,9 @@ def test_a_long_reason_is_cut_short() -> None:
 def test_what_waits_for_its_next_try_is_cancelled_and_its_attempts_stay() -> None:
     connector = make_connector()
     queue(connector, "a")
-    recorder = Recorder(connector, claimed := take())
-    recorder.add(claimed.deliveries[0].id, Result(None, SendError(Reason.TIMEOUT, "Late.", retry=True), []))
-    recorder.flush()
+    claimed = take()
+    late = Result(None, SendError(Reason.TIMEOUT, "Late.", retry=True), [])
+    Recorder(connector, claimed).record([(claimed.deliveries[0].id, late)])
 
     assert cancel(Delivery.objects.all(), by="alice") == 1
 
