@@ -104,9 +104,10 @@ class _Run(Generic[K]):
                 self._start(led, asked)
                 return
             except SendError as error:
-                asked = dialogue.answer(error)
+                outcome = error
             except Exception as error:  # noqa: BLE001 - whatever happens must end on record
-                asked = dialogue.answer(internal_error(error, self._redactor))
+                outcome = internal_error(error, self._redactor)
+            asked = dialogue.answer(outcome)
         self._under_way -= 1
         self._ended.append((key, dialogue.outcome))
 
