@@ -61,6 +61,8 @@ class _Run(Generic[K]):
         self._helpers: ThreadPoolExecutor | None = None
         self._inspection = Inspection()
         self._targets: dict[str, Target] = {}
+        # By host and port: all addresses of a name, which is looked up once in a run.
+        self._addresses: dict[tuple[str, int], Future[list[str]]] = {}
 
     def results(self) -> Iterator[list[tuple[K, Result]]]:
         """The results, as they come in."""
@@ -102,9 +104,10 @@ class _Run(Generic[K]):
                 self._start(led, asked)
                 return
             except SendError as error:
-                asked = dialogue.answer(error)
+                outcome = error
             except Exception as error:  # noqa: BLE001 - whatever happens must end on record
-                asked = dialogue.answer(internal_error(error, self._redactor))
+                outcome = internal_error(error, self._redactor)
+            asked = dialogue.answer(outcome)
         self._under_way -= 1
         self._ended.append((key, dialogue.outcome))
 
@@ -141,11 +144,12 @@ class _Run(Generic[K]):
             self._loop.start(exchange)
 
     def _look_up(self, target: Target, seconds: float) -> Future[list[str]]:
-        return self._loop.addresses(
-            target.host,
-            target.port,
-            lambda: self._helper().submit(egress.resolve, target.host, target.port, seconds),
-        )
+        where = (target.host, target.port)
+        found = self._addresses.get(where)
+        if found is None or (found.done() and found.exception() is not None):
+            found = self._helper().submit(egress.resolve, target.host, target.port, seconds)
+            self._addresses[where] = found
+        return found
 
     def _helper(self) -> ThreadPoolExecutor:
         if self._helpers is None:

@@ -14,7 +14,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from typing import Any
 
 import pycurl
@@ -33,8 +32,6 @@ class Loop:
 
     def __init__(self) -> None:
         self.used_at = time.monotonic()
-        # By host and port: when a name was looked up, and all its addresses.
-        self._names: dict[tuple[str, int], tuple[float, Future[list[str]]]] = {}
         self._under_way: set[Handle] = set()
         self._spare: list[Handle] = []
         self._soon: deque[Callable[[], None]] = deque()
@@ -57,20 +54,6 @@ class Loop:
         handle.begin(exchange)
         self._under_way.add(handle)
         self._multi.add_handle(handle)
-
-    def addresses(self, host: str, port: int, look_up: Callable[[], Future[list[str]]]) -> Future[list[str]]:
-        """All addresses of a name, which is believed for as long as a connection to it is used again."""
-        now = time.monotonic()
-        looked_up_at, found = self._names.get((host, port), (0.0, None))
-        if (
-            found is None
-            or now - looked_up_at > bounds.IDLE_SECONDS
-            or (found.done() and found.exception() is not None)
-        ):
-            found = look_up()
-            fresh = {key: name for key, name in self._names.items() if now - name[0] <= bounds.IDLE_SECONDS}
-            self._names = {**fresh, (host, port): (now, found)}
-        return found
 
     def turn(self, seconds: float | None = None) -> list[tuple[Exchange, Response | SendError]]:
         """Waits until something happens, `seconds` at most; returns what has ended, with its outcome."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
@@ -338,27 +336,6 @@ def test_a_connection_idle_for_long_is_replaced(
     result = lead(driver, once(get(receiver.url)))
 
     assert (result.http_status, receiver.connections) == (200, 2)
-
-
-def test_a_name_is_not_looked_up_again_while_its_connection_is_kept(
-    driver: Drive, receive: Callable[..., Hostile], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    receiver = receive(hostile.friendly)
-    asked: list[str] = []
-
-    def getaddrinfo(host: str, port: int, *args: Any, **kwargs: Any) -> list[Any]:
-        asked.append(host)
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
-
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    url = receiver.url.replace("localhost", "kept.example.com")
-    for _ in range(2):
-        assert lead(driver, once(get(url))).http_status == 200
-    assert asked == ["kept.example.com"]
-
-    monkeypatch.setattr(bounds, "IDLE_SECONDS", 0.0)
-    assert lead(driver, once(get(url))).http_status == 200
-    assert asked == ["kept.example.com"] * 2
 
 
 def test_the_guard_is_asked_again_for_each_new_connection(
