@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import json
 import sys
 import threading
@@ -171,6 +172,7 @@ class Ours:
         )
         Subscription.objects.create(connector=self._connector, event_types=["pod_crash_loop"])
         self.subscribe(10)
+        gc.freeze()  # as `watch_cluster` does
 
     def burst(self, count: int) -> float:
         """Writes so many events as fast as it can and waits for all deliveries; how many a second."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,20 +32,23 @@ class Recorder:
     def __init__(self, connector: Connector, claimed: Claim) -> None:
         self.connector = connector
         self.token = claimed.token
-        self.under_way = {row.id: row for row in claimed.deliveries}
+        self.under_way = set(claimed.deliveries)
         self.all_is_well = True
 
-    def record(self, results: Sequence[tuple[uuid.UUID, Result]]) -> None:
+    def record(self, results: Sequence[tuple[Leased, Result]]) -> None:
         """Writes down what came in just now, if our lease still holds."""
         now = timezone.now()
-        rows = [self._ended(self.under_way.pop(pk), result, now) for pk, result in results]
+        rows = [row for row, _ in results]
+        self.under_way.difference_update(rows)
+        for row, result in results:
+            self._end(row, result, now)
         signs = [
             breaker.sign(result.error)
-            for row, (_, result) in zip(rows, results, strict=True)
+            for row, result in results
             if result.receipt is not None or not row.is_test
         ]
         with transaction.atomic():
-            ours = finish(rows, self.token, self.under_way)
+            ours = finish(rows, self.token, [row.id for row in self.under_way])
             if ours:
                 self._record_health(rows)
                 tally.add_attempts(zip(rows, rows, strict=True))
@@ -55,8 +57,8 @@ class Recorder:
         for row in rows:
             self._log(row, ours)
 
-    def _ended(self, row: Leased, result: Result, now: datetime) -> Leased:
-        """The row with how its attempt ended, and what becomes of it."""
+    def _end(self, row: Leased, result: Result, now: datetime) -> None:
+        """Notes how an attempt ended, and decides what becomes of its delivery."""
         row.finished_at, row.reason = now, ""
         row.exchanges, row.http_status = result.exchanges, result.http_status
         if result.receipt is not None:
@@ -70,7 +72,6 @@ class Recorder:
             row.note = error.text
             self.all_is_well = False
             self._after_failure(row, error, now)
-        return row
 
     def _after_failure(self, row: Leased, error: SendError, now: datetime) -> None:
         """Decides what becomes of a delivery whose attempt failed, and of the connector."""

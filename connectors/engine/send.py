@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -110,14 +109,14 @@ def _transmit(way: _Way, claimed: Claim) -> bool:
         broken = error
     else:
         remotes = _remotes(way.connector, claimed.deliveries) if provider.keeps_reference else {}
-        conversations: dict[uuid.UUID, Conversation] = {
-            delivery.id: _say(provider, config, delivery, remotes.get(delivery.key, {}))
+        conversations = {
+            delivery: _say(provider, config, delivery, remotes.get(delivery.key, {}))
             for delivery in claimed.deliveries
         }
         for together in drive(conversations, redactor=redactor):
             recorder.record(together)
         return recorder.all_is_well
-    recorder.record([(delivery.id, Result(None, broken, [])) for delivery in claimed.deliveries])
+    recorder.record([(delivery, Result(None, broken, [])) for delivery in claimed.deliveries])
     return False
 
 
@@ -125,7 +124,16 @@ def _say(
     provider: Provider[Any], config: Config, delivery: Leased, remote: Mapping[str, object]
 ) -> Conversation:
     """The conversation of one delivery. What goes wrong in preparing it, too, ends on that one's record."""
-    return (yield from conversation(provider, config, Dispatch(str(delivery.id), delivery.said(), remote)))
+    try:
+        return conversation(provider, config, Dispatch(str(delivery.id), delivery.said(), remote))
+    except Exception as error:  # noqa: BLE001 - as above
+        return _unsaid(error)
+
+
+def _unsaid(error: Exception) -> Conversation:
+    """A conversation that ends before anything is asked for."""
+    yield from ()
+    raise error
 
 
 def _remotes(connector: Connector, deliveries: Sequence[Leased]) -> dict[str, dict[str, object]]:

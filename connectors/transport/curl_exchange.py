@@ -12,6 +12,9 @@ import math
 import os
 import socket
 import time
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -217,17 +220,9 @@ class Handle(pycurl.Curl):  # type: ignore[misc]  # pycurl has no types
         lines = self._lines
         if not lines or lines[-1].strip():
             return failures.broken_off(self._host) if lines else failures.unanswered(self._host)
-        # What came before the last status line was only interim: 100 Continue, 103 Early Hints.
-        head = b"".join(lines).rpartition(b"\nHTTP/")[2].decode("latin-1").split("\n")
-        # libcurl itself has stopped reading where all of them together are too long.
-        if len(head) > bounds.HEADER_LIMIT + 3 or max(map(len, head)) >= bounds.HEADER_BYTES:
+        headers = _headers(b"".join(lines))
+        if headers is None:
             return failures.improper(self._host, failures.TOO_MANY_HEADERS)
-        headers: dict[str, str] = {}
-        for line in head[1:]:
-            name, colon, value = line.partition(":")
-            if colon:
-                name, value = name.strip().lower(), value.strip()
-                headers[name] = f"{headers[name]}, {value}" if name in headers else value
         return Response(
             status=self.getinfo(pycurl.RESPONSE_CODE),
             headers=headers,
@@ -284,6 +279,23 @@ class Handle(pycurl.Curl):  # type: ignore[misc]  # pycurl has no types
         if "SSL_ERROR_SYSCALL" in text or "errno" in text:
             return failures.reset(self._host)
         return failures.no_tls(self._host, text.rpartition("::")[2].strip())
+
+
+@lru_cache(maxsize=16)  # what one receiver answers is often the same to the byte
+def _headers(lines: bytes) -> Mapping[str, str] | None:
+    """The headers of an answer, to be read only; None where there are too many."""
+    # What came before the last status line was only interim: 100 Continue, 103 Early Hints.
+    head = lines.rpartition(b"\nHTTP/")[2].decode("latin-1").split("\n")
+    # libcurl itself has stopped reading where all of them together are too long.
+    if len(head) > bounds.HEADER_LIMIT + 3 or max(map(len, head)) >= bounds.HEADER_BYTES:
+        return None
+    headers: dict[str, str] = {}
+    for line in head[1:]:
+        name, colon, value = line.partition(":")
+        if colon:
+            name, value = name.strip().lower(), value.strip()
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return MappingProxyType(headers)
 
 
 def _mistrust(text: str, host: str) -> str:

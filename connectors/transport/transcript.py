@@ -35,6 +35,8 @@ class Scribe:
         self._addresses: dict[str, str] = {}
         self._names: dict[str, tuple[str, bool]] = {}
         self._headers: dict[tuple[str, str], tuple[str, str]] = {}
+        self._last: Mapping[str, str] | None = None
+        self._last_shown: dict[str, str] = {}
 
     def exchange(self, step: Request | Call, answer: Response | SendError, seconds: float) -> JSONDict:
         """One exchange as JSON: `request`, then `response` or `error`, and `duration_ms`.
@@ -70,7 +72,7 @@ class Scribe:
     def _response(self, response: Response) -> JSONDict:
         record: JSONDict = {
             "status": response.status,
-            "headers": self._all(response.headers),
+            "headers": self._answered(response.headers),
             "body": self.presentable(response.text, RESPONSE_BODY),
         }
         if response.truncated:
@@ -89,6 +91,12 @@ class Scribe:
         shown = self.presentable(f"{origin}{parts.path}")
         path = shown.removeprefix(origin) if shown.startswith(origin) else f"/{MASK}"
         return origin + path + (f"?{MASK}" if parts.query else "")
+
+    def _answered(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """The headers of an answer; those of the last one need no second look."""
+        if headers is not self._last:
+            self._last, self._last_shown = headers, self._all(headers)
+        return self._last_shown
 
     def _all(self, headers: Mapping[str, str]) -> dict[str, str]:
         shown: dict[str, str] = {}

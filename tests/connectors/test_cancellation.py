@@ -45,7 +45,7 @@ def have_the_sender_die() -> None:
 def arrive(connector: Connector, claimed: Claim) -> None:
     """Has the sender of a claim write down that all of it arrived."""
     arrived = Result(Receipt(), None, [])
-    Recorder(connector, claimed).record([(delivery.id, arrived) for delivery in claimed.deliveries])
+    Recorder(connector, claimed).record([(delivery, arrived) for delivery in claimed.deliveries])
 
 
 def digest_of(connector: Connector, *contents: Delivery) -> Delivery:
@@ -92,7 +92,7 @@ def test_what_waits_for_its_next_try_is_cancelled_and_its_attempts_stay() -> Non
     queue(connector, "a")
     claimed = take()
     late = Result(None, SendError(Reason.TIMEOUT, "Late.", retry=True), [])
-    Recorder(connector, claimed).record([(claimed.deliveries[0].id, late)])
+    Recorder(connector, claimed).record([(claimed.deliveries[0], late)])
 
     assert cancel(Delivery.objects.all(), by="alice") == 1
 
