@@ -58,7 +58,8 @@ def test_emptied_with_hundreds_queued(
     assert set(received(*made).values()) == {1}
 
 
-def test_killed_while_work_goes_on_and_back_after_a_while(
+@pytest.mark.timeout(240)
+def test_killed_while_work_goes_on_and_back_after_a_minute(
     receivers: Callable[..., Receiver], processes: Processes, broker: Broker
 ) -> None:
     made = fan_out(receivers, 3)
@@ -71,7 +72,7 @@ def test_killed_while_work_goes_on_and_back_after_a_while(
     for worker in workers:
         worker.wait_for("Trying again")
     gone = time.monotonic()
-    until(lambda: time.monotonic() - gone > 5, what="five seconds without a broker")
+    until(lambda: time.monotonic() - gone > 60, 90, every=1.0, what="a minute without a broker")
     broker.start()
     back = time.monotonic()
 
