@@ -54,19 +54,11 @@ def keep(token: uuid.UUID, deliveries: Collection[uuid.UUID]) -> bool:
 def taken(connector_id: int | None = None) -> RawSQL:
     """The ids that stand in a lease, of one connector or of all, for use in a filter.
 
-    It tells the truth of its moment: who is to rely on it has the connector's `lock`, or asks `free` when the
-    rows are locked.
+    It tells the truth of its moment: who is to rely on it has the connector's `lock`, or asks for `holders`
+    once the rows are locked.
     """
     where, params = ("", ()) if connector_id is None else ("WHERE held.connector_id = %s", (connector_id,))
     return RawSQL(_TAKEN[connection.vendor].format(where), params)  # noqa: S611 - our own words only
-
-
-_END = f"DELETE FROM {Lease._meta.db_table} WHERE token = %s"  # noqa: S608 - our own name only
-
-_TAKEN = {
-    "postgresql": "SELECT jsonb_array_elements_text(held.deliveries)::uuid FROM connectors_lease held {}",
-    "sqlite": "SELECT each.value FROM connectors_lease held, json_each(held.deliveries) each {}",
-}
 
 
 def holders(deliveries: Iterable[uuid.UUID]) -> dict[uuid.UUID, Lease]:
@@ -81,3 +73,11 @@ def holders(deliveries: Iterable[uuid.UUID]) -> dict[uuid.UUID, Lease]:
         for name in held.deliveries
         if name in asked
     }
+
+
+_END = f"DELETE FROM {Lease._meta.db_table} WHERE token = %s"  # noqa: S608 - our own name only
+
+_TAKEN = {
+    "postgresql": "SELECT jsonb_array_elements_text(held.deliveries)::uuid FROM connectors_lease held {}",
+    "sqlite": "SELECT each.value FROM connectors_lease held, json_each(held.deliveries) each {}",
+}

@@ -41,8 +41,8 @@ def finish(rows: Sequence[Leased], token: uuid.UUID, left: Collection[uuid.UUID]
 # Most arrive, and there is nothing to say of it.
 _ARRIVED = f"""
     UPDATE {Delivery._meta.db_table}
-    SET status = '{DeliveryStatus.DELIVERED}', reason = '', note = '', settled_at = %s,
-        attempt_count = attempt_count + 1
+    SET status = '{DeliveryStatus.DELIVERED}', reason = '', note = '', remote = '{{}}', remote_url = '',
+        settled_at = %s, attempt_count = attempt_count + 1
     WHERE id = ANY(%s::uuid[])"""  # noqa: S608 - our own names and words only
 
 _CHANGE = f"""

@@ -10,11 +10,14 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from connectors.conversation import Receipt
 from connectors.engine import leases, quarantine
 from connectors.engine.claim import BATCH, cancel_orphans, claim, claim_one
+from connectors.engine.record import Recorder
 from connectors.message import Message, Severity
 from connectors.models import Attempt, Connector, Delivery, Lease
 from connectors.outbox import Order, enqueue
+from connectors.transport.drive import Result
 from tests.making import make_connector, make_message, make_resolve, statuses
 
 pytestmark = pytest.mark.django_db
@@ -79,6 +82,18 @@ def test_where_a_lease_ran_out_it_is_on_record_that_nobody_knows_how_the_attempt
     assert (attempt.started_at, attempt.finished_at) == (began_at, delivery.next_attempt_at)
     assert (delivery.status, delivery.reason, delivery.attempt_count) == ("retrying", "unknown", 1)
     assert take() == ["a"]
+
+
+def test_a_sender_that_was_taken_for_dead_writes_nothing_down() -> None:
+    connector = make_connector()
+    queue(connector, "a")
+    claimed = claim(connector.pk)
+    have_senders_die()
+
+    Recorder(connector, claimed).record([(row, Result(Receipt(), None, [])) for row in claimed.deliveries])
+
+    assert [attempt.outcome for attempt in Attempt.objects.all()] == ["unknown"]
+    assert statuses(connector) == ["retrying"]
 
 
 def test_a_lease_that_has_not_run_out_is_left() -> None:

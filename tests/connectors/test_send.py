@@ -245,6 +245,20 @@ def test_a_resolve_follows_its_trigger(receiver: Receiver) -> None:
     assert [request.json()["status"] for request in receiver.requests] == ["firing", "resolved"]
 
 
+def test_one_that_arrives_again_and_leaves_no_reference_has_none(receiver: Receiver) -> None:
+    connector = hook(receiver)
+    queue(connector, "a")
+    deliver(connector.pk)
+    Delivery.objects.update(remote={"ts": "1"}, remote_url="https://example.com/1", note="As a reply.")
+
+    redeliver(Delivery.objects.all())
+    deliver(connector.pk)
+
+    delivery = Delivery.objects.get()
+    assert (delivery.status, delivery.attempt_count, len(receiver.requests)) == ("delivered", 2, 2)
+    assert (delivery.remote, delivery.remote_url, delivery.note) == ({}, "", "")
+
+
 def test_a_delivery_can_be_sent_at_once_whatever_its_next_try(receiver: Receiver) -> None:
     connector = hook(receiver)
     queue(connector, "a")
