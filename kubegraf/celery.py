@@ -9,7 +9,9 @@ from typing import Any
 import kombu
 from celery import Celery
 from celery.app.amqp import AMQP
-from celery.signals import worker_ready
+from celery.signals import worker_init, worker_ready
+from django.conf import settings
+from django.db import connections
 
 from kubegraf.liveness import Liveness
 
@@ -48,6 +50,20 @@ app = Celery("kubegraf", amqp=_Messaging)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.steps["consumer"].add(Liveness)
+
+
+@worker_init.connect
+def _share_connections(**_: object) -> None:
+    """Has the threads of a worker take turns with connections to PostgreSQL.
+
+    Celery closes a thread's connection after each task, and to open another takes longer than to send a
+    message. What is not used for a minute is closed: many workers with many threads do not keep one for each.
+    """
+    database = connections.settings["default"]
+    if database["ENGINE"] == "django.db.backends.postgresql":
+        at_most = settings.CELERY_WORKER_CONCURRENCY + 4
+        shared = {"min_size": 0, "max_size": at_most, "max_idle": 60.0, "timeout": 5.0}
+        database["CONN_MAX_AGE"], database["OPTIONS"]["pool"] = 0, shared
 
 
 @worker_ready.connect
