@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import StreamingHttpResponse
 from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
@@ -17,6 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from connectors import cancellation, dead_letters, export, outbox, query, registry
+from connectors.engine import leases
 from connectors.errors import Reason
 from connectors.filters import Id, Moment
 from connectors.models import UNSETTLED, Attempt, Delivery, DeliveryStatus
@@ -55,14 +56,17 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
     event_type = Said()
     severity = Said()
     status = Word("DeliveryStatus", DeliveryStatus.choices)
+    being_sent = serializers.BooleanField(
+        read_only=True, default=False, help_text="An attempt is under way at this moment."
+    )
     reason = serializers.CharField(help_text=f"Why it failed: {', '.join(Reason)}.")
 
     class Meta:
         model = Delivery
         fields: tuple[str, ...] = (
             "id", "connector", "connector_name", "type", "origin", "event", "key", "title", "event_type",
-            "severity", "status", "reason", "note", "attempt_count", "next_attempt_at", "remote_url",
-            "sent_in", "created_at", "settled_at",
+            "severity", "status", "being_sent", "reason", "note", "attempt_count", "next_attempt_at",
+            "remote_url", "sent_in", "created_at", "settled_at",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -171,9 +175,12 @@ class DeliveryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
     permission_of_action = {"redeliver": "change", "cancel": "change"}
 
     def get_queryset(self) -> QuerySet[Delivery]:
-        """With their attempts, where those are shown."""
+        """With their attempts, and whether they are being sent, where those are shown."""
         queryset: QuerySet[Delivery] = super().get_queryset()
-        return queryset if self.action in ("list", "export") else queryset.prefetch_related("attempts")
+        if self.action == "export":
+            return queryset
+        queryset = queryset.annotate(being_sent=Q(pk__in=leases.taken()))
+        return queryset if self.action == "list" else queryset.prefetch_related("attempts")
 
     def get_serializer_class(self) -> type[DeliverySerializer]:
         """Attempts and message only in the detail: they can be long."""

@@ -288,6 +288,22 @@ def test_the_api_refuses_what_cannot_be_cancelled(status: str) -> None:
     assert Delivery.objects.get().status == status
 
 
+def test_the_api_says_what_is_being_sent() -> None:
+    connector = make_connector()
+    queue(connector, "a", "b")
+    claim(connector.pk, 1)
+    caller = Caller("view_delivery")
+
+    listed = caller.get("deliveries/")["results"]
+
+    assert {row["event"]: (row["status"], row["being_sent"]) for row in listed} == {
+        "a": ("pending", True),
+        "b": ("pending", False),
+    }
+    (first,) = (row["id"] for row in listed if row["being_sent"])
+    assert caller.get(f"deliveries/{first}/")["being_sent"] is True
+
+
 def test_whoever_may_only_view_cannot_cancel() -> None:
     (delivery,) = queue(make_connector(), "a")
 
