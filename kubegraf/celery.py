@@ -62,7 +62,14 @@ def _share_connections(**_: object) -> None:
     database = connections.settings["default"]
     if database["ENGINE"] == "django.db.backends.postgresql":
         at_most = settings.CELERY_WORKER_CONCURRENCY + 4
-        shared = {"min_size": 0, "max_size": at_most, "max_idle": 60.0, "timeout": 5.0}
+        # The sweeper asks every two seconds: while the database is away, nothing need be tried for longer.
+        shared = {
+            "min_size": 0,
+            "max_size": at_most,
+            "max_idle": 60.0,
+            "timeout": 5.0,
+            "reconnect_timeout": 1.0,
+        }
         database["CONN_MAX_AGE"], database["OPTIONS"]["pool"] = 0, shared
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -19,9 +20,13 @@ from tests.reliability.traffic import (
     wait_until_all,
 )
 from tests.running import Processes
-from tests.waiting import until
+from tests.waiting import BUSY, until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("short_leases")]
+
+AWAY = 17.0
+"""Seconds. Who waits twice as long after each vain attempt to connect tries after 15 and then after 31."""
+SWEEP = 2.0
 
 
 @pytest.fixture
@@ -59,13 +64,17 @@ def test_restarted_while_deliveries_are_under_way(
     until(lambda: sum(received(*made).values()) > 50)
 
     server.stop()
+    gone = time.monotonic()
     for worker in workers:
         worker.wait_for("OperationalError", 20)
+    until(lambda: time.monotonic() - gone > AWAY, every=0.5, what="some seconds without a database")
     server.start()
     connection.close()
+    back = time.monotonic()
     happen(10)
 
     wait_until_all("delivered", 480)
+    assert time.monotonic() - back < SWEEP + BUSY
     sent_twice_only_where_unknown(*made)
     assert all(process.running for process in (*workers, beat))
 
