@@ -66,7 +66,7 @@ def enqueue(orders: Sequence[Order]) -> list[uuid.UUID]:
                 )
             )
         bulk.insert_values(Delivery, _COLUMNS, rows)
-    connector_ids = {order.connector.pk for order in orders}
+    connector_ids = [order.connector.pk for order in orders]
     transaction.on_commit(lambda: tasks.wake(connector_ids))
     return pks
 
@@ -156,7 +156,7 @@ def redeliver(deliveries: Iterable[Delivery]) -> int:
         Delivery.objects.filter(pk__in=[row.pk for row in rows]).update(
             status=DeliveryStatus.PENDING, next_attempt_at=timezone.now(), settled_at=None, reason="", note=""
         )
-        connector_ids = {row.connector_id for row in rows if row.connector_id is not None}
+        connector_ids = [row.connector_id for row in rows if row.connector_id is not None]
         transaction.on_commit(lambda: tasks.wake(connector_ids))
     return len(rows)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 
@@ -100,10 +101,11 @@ def sweep() -> None:
 def wake(connector_ids: Iterable[int]) -> None:
     """Tells the workers, now or in a moment, that these connectors have work.
 
-    If the broker is away, the sweeper does it later.
+    A connector is named once for each message, as far as that is known: what there is much of is not asked
+    for as often. If the broker is away, the sweeper does it later.
     """
-    for connector_id in connector_ids:
-        wake_ups.ask(connector_id)
+    for connector_id, messages in Counter(connector_ids).items():
+        wake_ups.ask(connector_id, messages)
 
 
 def _send(connector_id: int) -> None:
@@ -115,7 +117,7 @@ def _send(connector_id: int) -> None:
 
 wake_ups = WakeUps(_send)
 # Seldom: whoever was called a moment ago either helps already or has no time.
-calls_for_help = WakeUps(_send, seconds=0.25)
+calls_for_help = WakeUps(_send, seconds=0.5)
 
 LATER_AT_MOST = 10.0
 """Seconds."""

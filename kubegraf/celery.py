@@ -13,6 +13,7 @@ from celery.signals import worker_init, worker_ready
 from django.conf import settings
 from django.db import connections
 
+from kubegraf import logs
 from kubegraf.liveness import Liveness
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kubegraf.settings")
@@ -75,6 +76,10 @@ def _share_connections(**_: object) -> None:
 
 @worker_ready.connect
 def _settle_in(**_: object) -> None:
-    """Spares the garbage collector what is there for good: looking through it takes a tenth of a second."""
+    """Has log lines cost less, and spares the garbage collector what is there for good.
+
+    Looking through that takes a tenth of a second.
+    """
+    logs.without_origins()
     gc.collect()
     gc.freeze()

@@ -15,7 +15,20 @@ from connectors.secrets import Redactor
 FORMATS = ("line", "json")
 
 # What every record has; anything else was given by whoever logged, as `extra`.
-_OWN = {*vars(logging.makeLogRecord({})), "message", "asctime", "color_message", "taskName"}
+_OWN = frozenset((*vars(logging.makeLogRecord({})), "message", "asctime", "color_message", "taskName"))
+# What a line has of its own; no `extra` stands in for that.
+_LINE = ("time", "level", "logger", "message")
+_TAKEN = _OWN.union(_LINE)
+
+
+def without_origins() -> None:
+    """Has log records of this process not say by which line of code, thread and process they were made.
+
+    No format shows it, and to find it out takes as long as to write the line
+    (https://docs.python.org/3/howto/logging.html#optimization).
+    """
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def chosen(name: str) -> str:
@@ -34,18 +47,14 @@ class JSONFormatter(logging.Formatter):
     """
 
     _redactor = Redactor()
+    _second = 0, ""  # the last one that was asked for, as text: lines come many to a second
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
-        moment = datetime.fromtimestamp(record.created, UTC)
-        line: dict[str, Any] = {
-            "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
+        own = (self.formatTime(record), record.levelname, record.name, record.getMessage())
+        line: dict[str, Any] = dict(zip(_LINE, own, strict=True))
         for name, value in vars(record).items():
-            if name not in _OWN and name not in line and (plain := self._plain(value)) is not None:
+            if name not in _TAKEN and (plain := self._plain(value)) is not None:
                 line[name] = plain
         if record.exc_info and not record.exc_text:
             record.exc_text = self.formatException(record.exc_info)
@@ -56,9 +65,18 @@ class JSONFormatter(logging.Formatter):
         # ASCII, so that no lone surrogate from elsewhere can break the stream.
         return json.dumps(line)
 
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        """When it was made: 2025-01-15T10:30:00.000Z."""
+        second = int(record.created)
+        last, text = self._second
+        if second != last:
+            text = f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
+            self._second = second, text
+        return f"{text}.{int(record.msecs):03}Z"
+
     def _plain(self, value: object) -> str | int | float | bool | None:
-        if isinstance(value, bool | int | float):
-            return value
-        if isinstance(value, str | UUID | date):
+        if type(value) is UUID:
+            return str(value)
+        if isinstance(value, (str, date)):
             return self._redactor.blank(str(value))
-        return None
+        return value if isinstance(value, (bool, int, float)) else None

@@ -48,9 +48,29 @@ def test_one_connector_does_not_hold_up_another() -> None:
 
 def test_after_a_while_a_request_is_passed_on_at_once_again() -> None:
     sent: list[int] = []
-    wake_ups = WakeUps(sent.append, 0.0)
+    wake_ups = WakeUps(sent.append, 0.0, each=0.0)
 
     wake_ups.ask(7)
     wake_ups.ask(7)
 
     assert sent == [7, 7]
+
+
+def test_while_there_is_much_to_send_it_is_not_woken_again() -> None:
+    sent: list[int] = []
+    wake_ups = WakeUps(sent.append, 0.0, each=LONG)
+
+    wake_ups.ask(7, messages=3)
+    wake_ups.ask(7)
+
+    assert sent == [7]
+
+
+def test_however_much_there_is_it_is_woken_again_soon() -> None:
+    sent: list[int] = []
+    wake_ups = WakeUps(sent.append, 0.0, each=LONG)
+
+    wake_ups.ask(7, messages=1_000_000)
+    wake_ups.ask(7)
+
+    until(lambda: sent == [7, 7], timeout=5)
