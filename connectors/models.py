@@ -275,7 +275,7 @@ class Attempt(models.Model):
 class Lease(models.Model):
     """What one sender is sending through one connector, and until when the others leave it alone.
 
-    Written before the first call. `deliveries` are the ids, in hexadecimal, of those that are not yet on
+    Written before the first call. `deliveries` are the ids, as they are told, of those that are not yet on
     record as ended. One row for a batch rather than columns of each delivery: a delivery's own row, which is
     wide and has many indexes, is written when it is ordered and when it has ended, and not in between.
     `connectors.engine.leases` knows how it is used.

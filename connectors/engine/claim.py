@@ -12,19 +12,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.db import connection, transaction
-from django.db.models import QuerySet, TextField
-from django.db.models.functions import Cast
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from connectors import tally
+from connectors import bulk, ids, tally
 from connectors.engine import leases, quarantine
 from connectors.engine.due import WAITING, due
 from connectors.engine.leased import COLUMNS, Leased
+from connectors.errors import Reason
 from connectors.message import Status
-from connectors.models import UNSETTLED, Delivery, DeliveryStatus
+from connectors.models import UNSETTLED, Delivery, DeliveryStatus, Lease
 from connectors.transport.drive import capacity
 
 # What one claim takes at most: the conversations one connector has going at a time in one process.
@@ -55,14 +55,16 @@ def claim(connector_id: int, limit: int = BATCH) -> Claim:
     transaction itself is exclusive (transaction_mode IMMEDIATE).
     """
     now = timezone.now()
-    with transaction.atomic():
-        leases.lock(connector_id)
-        sql, params = _due_sql(connection.vendor, limit)
-        given = {_NOW: connection.ops.adapt_datetimefield_value(now), _CONNECTOR: connector_id}
-        with connection.cursor() as cursor:
-            cursor.execute(sql, [given.get(param, param) for param in params])
-            rows = [Leased.of(values) for values in cursor.fetchall()]
-        return _leased(connector_id, rows, now)
+    sql, params = _due_sql(connection.vendor, limit)
+    given = {_NOW: connection.ops.adapt_datetimefield_value(now), _CONNECTOR: connector_id}
+    asked = sql, [given.get(param, param) for param in params]
+    if connection.vendor == bulk.POSTGRESQL:
+        rows, token = _leased_at_once(connector_id, asked, now)
+    else:
+        with transaction.atomic():
+            rows = _rows(asked)
+            token = leases.take(connector_id, [row.id for row in rows], now) if rows else NOTHING.token
+    return _claim(rows, token, now)
 
 
 def claim_one(delivery: Delivery) -> Claim:
@@ -74,28 +76,62 @@ def claim_one(delivery: Delivery) -> Claim:
         leases.lock(delivery.connector_id)
         itself = Delivery.objects.filter(pk=delivery.pk, status__in=WAITING)
         found = _as_leased(itself.exclude(pk__in=leases.taken(delivery.connector_id)))
-        return _leased(delivery.connector_id, [Leased.of(values) for values in found], now)
+        rows = [Leased.of(values) for values in found]
+        token = leases.take(delivery.connector_id, [row.id for row in rows], now) if rows else NOTHING.token
+    return _claim(rows, token, now)
 
 
-def _leased(connector_id: int, rows: list[Leased], now: datetime) -> Claim:
-    """A claim of what of these rows needs sending."""
-    chosen = quarantine.apart(_without_needless(rows, now))
-    if not chosen:
-        return Claim(NOTHING.token, considered=len(rows))
+def _claim(rows: list[Leased], token: uuid.UUID, now: datetime) -> Claim:
+    """A claim of what of these rows, which are leased to us, needs sending; the others are given back."""
+    chosen = rows
+    if any(row.is_follow_up or row.reason == Reason.UNKNOWN for row in rows):
+        with transaction.atomic():
+            chosen = quarantine.apart(_without_needless(rows, now))
+            if len(chosen) < len(rows) and not leases.keep(token, [row.id for row in chosen]):
+                chosen = []  # we have been taken for dead
     for row in chosen:
         row.attempt_count += 1
         row.started_at = now
-    token = leases.take(connector_id, (row.id for row in chosen), now)
-    return Claim(token, chosen, len(rows))
+    return Claim(token, chosen, len(rows)) if chosen else Claim(NOTHING.token, considered=len(rows))
+
+
+_Asked: TypeAlias = tuple[str, Sequence[Any]]
+"""A query and its parameters."""
+
+
+def _rows(asked: _Asked) -> list[Leased]:
+    with connection.cursor() as cursor:
+        cursor.execute(*asked)
+        return [Leased.of(values) for values in cursor.fetchall()]
+
+
+def _leased_at_once(connector_id: int, asked: _Asked, now: datetime) -> tuple[list[Leased], uuid.UUID]:
+    """On PostgreSQL: locks, finds and leases in one go, for which it is asked once instead of six times.
+
+    Outside of a transaction the two statements are one of their own. The second sees what was written until
+    the first had the lock.
+    """
+    token = ids.uuid7()
+    sql, params = asked
+    lease = (token.hex, connector_id, now, now + leases.LENGTH)
+    with connection.cursor() as cursor:
+        both = f"{leases.LOCK}; {_LEASED.format(due=sql)}"
+        cursor.execute(both, (*leases.lock_of(connector_id), *params, *lease))
+        cursor.nextset()
+        return [Leased.of(values) for values in cursor.fetchall()], token
+
+
+_LEASED = f"""
+    WITH due (id) AS ({{due}}), lease AS (
+        INSERT INTO {Lease._meta.db_table} (token, connector_id, began_at, until, deliveries)
+        SELECT %s, %s, %s, %s, jsonb_agg(id) FROM due HAVING count(*) > 0
+    )
+    SELECT * FROM due"""  # noqa: S608 - our own name only
 
 
 def _as_leased(candidates: QuerySet[Delivery]) -> QuerySet[Delivery, tuple[Any, ...]]:
     """The rows of `Leased`, locked."""
-    return (
-        candidates.order_by("-priority", "id")
-        .select_for_update(skip_locked=True)
-        .values_list(*COLUMNS, Cast("message", TextField()))
-    )
+    return candidates.order_by("-priority", "id").select_for_update(skip_locked=True).values_list(*COLUMNS)
 
 
 # What stands for the moment and for the connector in a query that is put into SQL once.
@@ -107,7 +143,8 @@ def _due_sql(vendor: str, limit: int) -> tuple[str, tuple[Any, ...]]:
     """`due` and its parameters as SQL of the database: that takes Django longer than to have it answered."""
     moment = datetime(1, 1, 2, tzinfo=UTC)
     query = _as_leased(due(moment, _CONNECTOR))[:limit].query
-    sql, params = query.sql_with_params()
+    with transaction.atomic():  # or Django refuses to put FOR UPDATE into words
+        sql, params = query.sql_with_params()
     adapted = connection.ops.adapt_datetimefield_value(moment)
     return sql, tuple(_NOW if param == adapted else param for param in params)
 
@@ -122,7 +159,7 @@ def _without_needless(rows: list[Leased], now: datetime) -> list[Leased]:
             message_id__in={row.message_id for row in follow_ups}, status=DeliveryStatus.DELIVERED
         ).values_list("connector_id", "message_id")
     )
-    needless: dict[uuid.UUID, str] = {
+    needless = {
         row.id: f"What it {_VERBS[row.said().status]} never arrived."
         for row in follow_ups
         if (row.connector_id, row.message_id) not in told

@@ -71,7 +71,7 @@ def settle(written: Iterable[Leased]) -> None:
     for delivery in written:
         if delivery.origin != ORIGIN:
             continue
-        contents = Delivery.objects.filter(sent_in_id=delivery.id)
+        contents = Delivery.objects.filter(sent_in=uuid.UUID(delivery.id))
         on_the_way = Q(status=DeliveryStatus.SENDING)
         if delivery.status == DeliveryStatus.DELIVERED:
             # Those that settled with it when it failed or was cancelled are told now that it was sent again.

@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from django.db.models import TextField
+from django.db.models.functions import Cast
 
 from connectors.message import FOLLOW_UPS, JSONDict, Message
 
 COLUMNS = (
-    "id",
+    Cast("id", TextField()),
     "connector_id",
     "provider",
     "origin",
@@ -22,8 +24,11 @@ COLUMNS = (
     "status",
     "reason",
     "attempt_count",
+    Cast("message", TextField()),
 )
-"""What a Leased holds of its row, in this order; the message's text comes after it."""
+"""What a Leased holds of its row, in this order."""
+
+_DASHED = 36
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -33,10 +38,11 @@ class Leased:
     """What the engine needs of a delivery's row, and how the attempt ended.
 
     Not a model's instance, which costs several times as much to make, and one is made for everything that is
-    sent. What is None of `remote`, `remote_url` and `next_attempt_at` stays as it is in the row.
+    sent; its id is just the text that all are told. What is None of `remote`, `remote_url` and
+    `next_attempt_at` stays as it is in the row.
     """
 
-    id: uuid.UUID
+    id: str
     connector_id: int | None
     provider: str
     origin: str
@@ -66,9 +72,9 @@ class Leased:
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> Leased:
-        """Of a row's columns as the database gives them: SQLite knows no ids but text."""
-        pk, *rest = values
-        return cls(pk if isinstance(pk, uuid.UUID) else uuid.UUID(pk), *rest)
+        """Of a row's columns as the database gives them: SQLite has ids without their dashes."""
+        pk = values[0]
+        return cls(*values) if len(pk) == _DASHED else cls(str(uuid.UUID(pk)), *values[1:])
 
     def said(self) -> Message:
         """The frozen message. Raises msgspec.ValidationError if what is on record is none."""

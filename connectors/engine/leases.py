@@ -6,9 +6,11 @@ lease is taken, however old that is, and what stands in none is free.
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -20,6 +22,9 @@ from connectors.models import Lease
 LENGTH = timedelta(seconds=settings.LEASE_SECONDS)
 """Longer than any conversation: each of its requests has a total time-out, and `drive` bounds the whole."""
 
+LOCK = "SELECT pg_advisory_xact_lock(%s, %s)"
+"""The statement behind `lock`, with `lock_of` for its parameters."""
+
 _LOCKS = 0x6B67  # our own among PostgreSQL's advisory locks
 
 
@@ -30,25 +35,34 @@ def lock(connector_id: int) -> None:
     """
     if connection.vendor == bulk.POSTGRESQL:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCKS, connector_id % 2**31])
+            cursor.execute(LOCK, lock_of(connector_id))
 
 
-def take(connector_id: int, deliveries: Iterable[uuid.UUID], now: datetime) -> uuid.UUID:
+def lock_of(connector_id: int) -> tuple[int, int]:
+    """The name of a connector's lock."""
+    return _LOCKS, connector_id % 2**31
+
+
+def take(connector_id: int, deliveries: Iterable[str], now: datetime) -> uuid.UUID:
     """Leases these to the caller; the token to give them back with."""
     token = ids.uuid7()
-    held = [token, connector_id, now, now + LENGTH, [pk.hex for pk in deliveries]]
+    held = [token, connector_id, now, now + LENGTH, list(deliveries)]
     bulk.insert_values(Lease, ("token", "connector_id", "began_at", "until", "deliveries"), [held])
     return token
 
 
-def keep(token: uuid.UUID, deliveries: Collection[uuid.UUID]) -> bool:
+def keep(token: uuid.UUID, deliveries: Collection[str]) -> bool:
     """Gives back all of a lease but these; whether it was still ours."""
-    if deliveries:
-        held = Lease.objects.filter(pk=token)
-        return bool(held.update(deliveries=[pk.hex for pk in deliveries]))
-    with connection.cursor() as cursor:  # this is asked once for each batch
-        cursor.execute(_END, [Lease._meta.pk.get_db_prep_value(token, connection)])
+    with connection.cursor() as cursor:  # past the ORM: this is asked once for each batch
+        cursor.execute(*keeping(token, deliveries))
         return bool(cursor.rowcount)
+
+
+def keeping(token: uuid.UUID, deliveries: Collection[str]) -> tuple[str, list[Any]]:
+    """The statement behind `keep` and its parameters. It changes one row, or none if it is not ours."""
+    if deliveries:
+        return _KEEP, [json.dumps(list(deliveries)), token.hex]
+    return _END, [token.hex]
 
 
 def taken(connector_id: int | None = None) -> RawSQL:
@@ -66,18 +80,20 @@ def holders(deliveries: Iterable[uuid.UUID]) -> dict[uuid.UUID, Lease]:
 
     For deliveries whose rows the caller has locked this holds until the end of the transaction.
     """
-    asked = {pk.hex: pk for pk in deliveries}
+    asked = {str(pk): pk for pk in deliveries}
     return {
         asked[name]: held
         for held in (Lease.objects.all() if asked else ())
-        for name in held.deliveries
-        if name in asked
+        for name in asked.keys() & set(held.deliveries)
     }
 
 
 _END = f"DELETE FROM {Lease._meta.db_table} WHERE token = %s"  # noqa: S608 - our own name only
+_KEEP = f"UPDATE {Lease._meta.db_table} SET deliveries = %s WHERE token = %s"  # noqa: S608 - as above
 
 _TAKEN = {
     "postgresql": "SELECT jsonb_array_elements_text(held.deliveries)::uuid FROM connectors_lease held {}",
-    "sqlite": "SELECT each.value FROM connectors_lease held, json_each(held.deliveries) each {}",
+    "sqlite": (
+        "SELECT replace(each.value, '-', '') FROM connectors_lease held, json_each(held.deliveries) each {}"
+    ),
 }

@@ -42,16 +42,15 @@ def bury() -> None:
 
 
 def _bury(lease: Lease, now: datetime) -> None:
-    held = [uuid.UUID(name) for name in lease.deliveries]
-    unsettled = Delivery.objects.filter(pk__in=held, status__in=UNSETTLED).select_for_update().order_by("pk")
-    rows = [Leased.of((*values, "")) for values in unsettled.values_list(*COLUMNS)]
+    held = Delivery.objects.filter(pk__in=lease.deliveries, status__in=UNSETTLED)
+    rows = [Leased.of(row) for row in held.order_by("pk").select_for_update().values_list(*COLUMNS)]
     if not rows:
         return
     logger.warning("a sender died: %d deliveries of connector %s", len(rows), lease.connector_id)
     Attempt.objects.bulk_create(
         Attempt(
             id=pk,
-            delivery_id=row.id,
+            delivery_id=uuid.UUID(row.id),
             number=row.attempt_count + 1,
             started_at=lease.began_at,
             finished_at=now,

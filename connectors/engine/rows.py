@@ -17,33 +17,41 @@ from connectors.engine.leased import Leased
 from connectors.models import Attempt, Delivery, DeliveryStatus
 
 
-def finish(rows: Sequence[Leased], token: uuid.UUID, left: Collection[uuid.UUID]) -> bool:
+def finish(rows: Sequence[Leased], token: uuid.UUID, left: Collection[str]) -> bool:
     """Writes what became of deliveries and their attempts, if our lease still holds; whether it does.
 
     `left` are the deliveries of the lease that are still under way. To be called in a transaction.
     """
-    if not leases.keep(token, left):
-        return False
     # On SQLite, where a statement costs next to nothing, each has one of its own.
     together = connection.vendor == bulk.POSTGRESQL
     plain = [row for row in rows if together and _has_plainly_arrived(row)]
     others = [row for row in rows if not together or not _has_plainly_arrived(row)]
-    with connection.cursor() as cursor:
-        if plain:
-            cursor.execute(_ARRIVED, [plain[-1].settled_at, bulk.array(row.id for row in plain)])
-        if others:
+    if not (_arrived(plain, token, left) if plain else leases.keep(token, left)):
+        return False
+    if others:
+        with connection.cursor() as cursor:
             cursor.executemany(_CHANGE, [_changes(row) for row in others])
-    pks = ids.several(len(rows))
+    pks = ids.names(len(rows))
     bulk.insert_values(Attempt, _ATTEMPT, [_attempt(row, pk) for row, pk in zip(rows, pks, strict=True)])
     return True
 
 
+def _arrived(rows: Sequence[Leased], token: uuid.UUID, left: Collection[str]) -> bool:
+    """Writes, in one statement, that these have arrived, if our lease still holds; whether it does."""
+    keeping, params = leases.keeping(token, left)
+    with connection.cursor() as cursor:
+        settled = (rows[-1].settled_at, bulk.array(row.id for row in rows))
+        cursor.execute(_ARRIVED.format(keeping=keeping), (*params, *settled))
+        return bool(cursor.rowcount)
+
+
 # Most arrive, and there is nothing to say of it.
 _ARRIVED = f"""
+    WITH lease AS ({{keeping}} RETURNING token)
     UPDATE {Delivery._meta.db_table}
-    SET status = '{DeliveryStatus.DELIVERED}', reason = '', note = '', remote = '{{}}', remote_url = '',
+    SET status = '{DeliveryStatus.DELIVERED}', reason = '', note = '', remote = '{{{{}}}}', remote_url = '',
         settled_at = %s, attempt_count = attempt_count + 1
-    WHERE id = ANY(%s::uuid[])"""  # noqa: S608 - our own names and words only
+    WHERE EXISTS (SELECT FROM lease) AND id = ANY(%s::uuid[])"""  # noqa: S608 - our own names and words only
 
 _CHANGE = f"""
     UPDATE {Delivery._meta.db_table}
@@ -71,7 +79,7 @@ def _changes(row: Leased) -> list[Any]:
     return [*words, settled, row.attempt_count, again, remote, row.remote_url, pk]
 
 
-def _attempt(row: Leased, pk: uuid.UUID) -> list[Any]:
+def _attempt(row: Leased, pk: str) -> list[Any]:
     """The values of `_ATTEMPT`."""
     ended = [row.finished_at, row.outcome, row.reason, encodable(row.error), row.http_status, row.exchanges]
     return [pk, row.id, row.attempt_count, row.started_at, *ended]

@@ -125,7 +125,7 @@ def _say(
 ) -> Conversation:
     """The conversation of one delivery. What goes wrong in preparing it, too, ends on that one's record."""
     try:
-        return conversation(provider, config, Dispatch(str(delivery.id), delivery.said(), remote))
+        return conversation(provider, config, Dispatch(delivery.id, delivery.said(), remote))
     except Exception as error:  # noqa: BLE001 - as above
         return _unsaid(error)
 

@@ -63,7 +63,7 @@ def test_a_claim_is_a_lease_that_is_written_before_anything_is_sent() -> None:
 
     lease, delivery = Lease.objects.get(), Delivery.objects.get()
     assert (lease.pk, lease.connector_id) == (claimed.token, connector.pk)
-    assert lease.deliveries == [delivery.pk.hex]
+    assert lease.deliveries == [str(delivery.pk)]
     assert lease.until - lease.began_at == leases.LENGTH
     assert (delivery.status, delivery.attempt_count) == ("pending", 0)
     assert [row.attempt_count for row in claimed.deliveries] == [1]
@@ -124,7 +124,7 @@ def test_one_delivery_can_be_claimed_ahead_of_its_time_but_not_twice() -> None:
     Delivery.objects.update(status="retrying", next_attempt_at=timezone.now() + timedelta(hours=1))
     delivery = Delivery.objects.get()
 
-    assert [row.id for row in claim_one(delivery).deliveries] == [delivery.pk]
+    assert [row.id for row in claim_one(delivery).deliveries] == [str(delivery.pk)]
     assert claim_one(delivery).deliveries == ()
 
 
