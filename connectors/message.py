@@ -86,9 +86,9 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         return {
             "id": self.id,
             "key": self.key,
-            "status": self.status.value,
+            "status": self.status,
             "event_type": self.event_type,
-            "severity": self.severity.value,
+            "severity": self.severity,
             "timestamp": iso(self.timestamp),
             "cluster": self.cluster,
             "namespace": self.namespace,

@@ -38,7 +38,34 @@ def chosen(name: str) -> str:
     return name
 
 
-class JSONFormatter(logging.Formatter):
+class _Formatter(logging.Formatter):
+    """Puts a second into words once: lines come many to a second."""
+
+    _last = 0, ""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        """When the record was made: 2025-01-15 10:30:00,000 in local time."""
+        return f"{self._words(int(record.created))},{int(record.msecs):03}"
+
+    def _words(self, second: int) -> str:
+        last, words = self._last
+        if second != last:
+            words = self._put(second)
+            self._last = second, words
+        return words
+
+    def _put(self, second: int) -> str:
+        return f"{datetime.fromtimestamp(second):%Y-%m-%d %H:%M:%S}"  # noqa: DTZ006 - for who sits beside it
+
+
+class LineFormatter(_Formatter):
+    """Lines for people."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+class JSONFormatter(_Formatter):
     """One object a line: `time` (RFC 3339, UTC), `level`, `logger`, `message`, and what came as `extra`.
 
     An exception's traceback is in `exception`. `connectors.secrets.RedactingFilter` has hidden secrets in
@@ -47,7 +74,6 @@ class JSONFormatter(logging.Formatter):
     """
 
     _redactor = Redactor()
-    _second = 0, ""  # the last one that was asked for, as text: lines come many to a second
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
@@ -66,13 +92,11 @@ class JSONFormatter(logging.Formatter):
         return json.dumps(line)
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
-        """When it was made: 2025-01-15T10:30:00.000Z."""
-        second = int(record.created)
-        last, text = self._second
-        if second != last:
-            text = f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
-            self._second = second, text
-        return f"{text}.{int(record.msecs):03}Z"
+        """When the record was made: 2025-01-15T10:30:00.000Z."""
+        return f"{self._words(int(record.created))}.{int(record.msecs):03}Z"
+
+    def _put(self, second: int) -> str:
+        return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
 
     def _plain(self, value: object) -> str | int | float | bool | None:
         if type(value) is UUID:

@@ -356,7 +356,7 @@ LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "line": {"()": "kubegraf.logs.LineFormatter"},
         "json": {"()": "kubegraf.logs.JSONFormatter"},
     },
     "filters": {"secrets": {"()": "connectors.secrets.RedactingFilter"}},

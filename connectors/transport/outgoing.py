@@ -20,7 +20,7 @@ from connectors.errors import Reason, SendError
 _RESERVED = frozenset(
     ("host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect")
 )
-_REMEMBERED = 64  # combinations of headers, in one run
+_REMEMBERED = 64  # headers, and combinations of them, in one run
 # RFC 9110, sections 5.6.2 and 5.5
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -43,6 +43,7 @@ class Inspection:
         self._addresses: set[str] = set()
         # By the names of a request's own headers: the lines of those that are sent beside them.
         self._added: dict[tuple[str, ...], list[bytes]] = {}
+        self._lines: dict[tuple[str, str], bytes] = {}
 
     def header_lines(self, request: Request) -> list[bytes]:
         """What `fit_to_send` makes of the headers, written as libcurl takes them. Raises SendError, too."""
@@ -55,7 +56,13 @@ class Inspection:
             added = [_line(name, value) for name, value in _added_to(names).items()]
             if len(self._added) < _REMEMBERED:
                 self._added[names] = added
-        return added + [_line(name, value) for name, value in request.headers.items()]
+        return added + [self._lines.get(item) or self._line(item) for item in request.headers.items()]
+
+    def _line(self, item: tuple[str, str]) -> bytes:
+        line = _line(*item)
+        if len(self._lines) < _REMEMBERED:
+            self._lines[item] = line
+        return line
 
 
 @sensitive_variables()
