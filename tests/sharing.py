@@ -16,8 +16,11 @@ TOGETHER = ("tests/kubegraf/test_up.py", "tests/browser/")
 
 
 def processes() -> int:
-    """How many share the tests: one for each processor. pytest-xdist would count the two of a core as one."""
-    return os.cpu_count() or 1
+    """How many share the tests: one more than there are processors, for some tests do little but wait.
+
+    pytest-xdist would count the two of a core as one.
+    """
+    return (os.cpu_count() or 1) + 1
 
 
 def together(nodeid: str) -> str:
