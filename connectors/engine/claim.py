@@ -58,13 +58,8 @@ def claim(connector_id: int, limit: int = BATCH) -> Claim:
     sql, params = _due_sql(connection.vendor, limit)
     given = {_NOW: connection.ops.adapt_datetimefield_value(now), _CONNECTOR: connector_id}
     asked = sql, [given.get(param, param) for param in params]
-    if connection.vendor == bulk.POSTGRESQL:
-        rows, token = _leased_at_once(connector_id, asked, now)
-    else:
-        with transaction.atomic():
-            rows = _rows(asked)
-            token = leases.take(connector_id, [row.id for row in rows], now) if rows else NOTHING.token
-    return _claim(rows, token, now)
+    lease = _lease_at_once if connection.vendor == bulk.POSTGRESQL else _lease_in_steps
+    return _claimed(*lease(connector_id, asked, now), now)
 
 
 def claim_one(delivery: Delivery) -> Claim:
@@ -78,10 +73,10 @@ def claim_one(delivery: Delivery) -> Claim:
         found = _as_leased(itself.exclude(pk__in=leases.taken(delivery.connector_id)))
         rows = [Leased.of(values) for values in found]
         token = leases.take(delivery.connector_id, [row.id for row in rows], now) if rows else NOTHING.token
-    return _claim(rows, token, now)
+    return _claimed(rows, token, now)
 
 
-def _claim(rows: list[Leased], token: uuid.UUID, now: datetime) -> Claim:
+def _claimed(rows: list[Leased], token: uuid.UUID, now: datetime) -> Claim:
     """A claim of what of these rows, which are leased to us, needs sending; the others are given back."""
     chosen = rows
     if any(row.is_follow_up or row.reason == Reason.UNKNOWN for row in rows):
@@ -99,13 +94,16 @@ _Asked: TypeAlias = tuple[str, Sequence[Any]]
 """A query and its parameters."""
 
 
-def _rows(asked: _Asked) -> list[Leased]:
-    with connection.cursor() as cursor:
-        cursor.execute(*asked)
-        return [Leased.of(values) for values in cursor.fetchall()]
+def _lease_in_steps(connector_id: int, asked: _Asked, now: datetime) -> tuple[list[Leased], uuid.UUID]:
+    """On SQLite: finds and leases; what was found, and the token of its lease."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(*asked)
+            rows = [Leased.of(values) for values in cursor.fetchall()]
+        return rows, leases.take(connector_id, [row.id for row in rows], now) if rows else NOTHING.token
 
 
-def _leased_at_once(connector_id: int, asked: _Asked, now: datetime) -> tuple[list[Leased], uuid.UUID]:
+def _lease_at_once(connector_id: int, asked: _Asked, now: datetime) -> tuple[list[Leased], uuid.UUID]:
     """On PostgreSQL: locks, finds and leases in one go, for which it is asked once instead of six times.
 
     Outside of a transaction the two statements are one of their own. The second sees what was written until
@@ -122,6 +120,7 @@ def _leased_at_once(connector_id: int, asked: _Asked, now: datetime) -> tuple[li
         return [Leased.of(values) for values in cursor.fetchall()], token
 
 
+# What has been locked in its order is read in that order.
 _LEASED = f"""
     WITH due (id) AS ({{due}}), lease AS (
         INSERT INTO {Lease._meta.db_table} (token, connector_id, began_at, until, deliveries)

@@ -96,6 +96,37 @@ def test_a_sender_that_was_taken_for_dead_writes_nothing_down() -> None:
     assert statuses(connector) == ["retrying"]
 
 
+def test_what_has_ended_is_given_back_and_the_rest_stays_leased() -> None:
+    connector = make_connector()
+    queue(connector, "a", "b")
+    claimed = claim(connector.pk)
+    recorder, (first, second) = Recorder(connector, claimed), claimed.deliveries
+
+    recorder.record([(first, Result(Receipt(), None, []))])
+
+    assert Lease.objects.get().deliveries == [second.id]
+    assert statuses(connector) == ["delivered", "pending"]
+
+    recorder.record([(second, Result(Receipt(), None, []))])
+
+    assert Lease.objects.count() == 0
+    assert statuses(connector) == ["delivered"] * 2
+
+
+def test_what_needs_no_sending_is_given_back_when_it_is_claimed() -> None:
+    connector = make_connector()
+    enqueue([Order(connector, make_message(), "test")])
+    Delivery.objects.update(status="failed", attempt_count=8)
+    enqueue([Order(connector, make_resolve(make_message()), "test")])
+    queue(connector, "a")
+
+    claimed = claim(connector.pk)
+
+    assert [row.message_id for row in claimed.deliveries] == ["a"]
+    assert Lease.objects.get().deliveries == [row.id for row in claimed.deliveries]
+    assert claimed.considered == 2
+
+
 def test_a_lease_that_has_not_run_out_is_left() -> None:
     queue(make_connector(), "a")
     take()

@@ -63,6 +63,20 @@ def test_a_line_has_time_level_logger_and_message(log: Log) -> None:
     )
 
 
+def test_a_line_for_people_has_local_time_level_logger_and_message() -> None:
+    record = logging.makeLogRecord(
+        {"name": "connectors", "levelname": "INFO", "msg": "sent %d", "args": (7,)}
+    )
+    formatter = logs.LineFormatter()
+    for record.created, record.msecs in (
+        (1736937000.25, 250.0),
+        (1736937000.999, 999.9),
+        (1736937061.0, 0.0),
+    ):
+        moment = datetime.fromtimestamp(int(record.created)).isoformat(" ")  # noqa: DTZ006
+        assert formatter.format(record) == f"{moment},{int(record.msecs):03} INFO connectors: sent 7"
+
+
 def test_what_it_is_about_has_fields_of_its_own(log: Log) -> None:
     number = UUID(int=7)
     line = log("sent", extra={"delivery": number, "connector": "hook", "event": "event-1", "attempt": 2})
