@@ -107,14 +107,14 @@ def _lease_at_once(connector_id: int, asked: _Asked, now: datetime) -> tuple[lis
     """On PostgreSQL: locks, finds and leases in one go, for which it is asked once instead of six times.
 
     Outside of a transaction the two statements are one of their own. The second sees what was written until
-    the first had the lock. That it is committed is not waited for until it is on the disk: a power cut then
-    ends the lease early, and what was in flight is sent again, as it is when its sender dies.
+    the first had the lock. That the lease is on the disk has to be waited for: without it, what was in flight
+    in a power cut would be sent again with nothing on record of the first time.
     """
     token = ids.uuid7()
     sql, params = asked
     lease = (token.hex, connector_id, now, now + leases.LENGTH)
     with connection.cursor() as cursor:
-        both = f"{leases.LOCK}, set_config('synchronous_commit', 'off', true); {_LEASED.format(due=sql)}"
+        both = f"{leases.LOCK}; {_LEASED.format(due=sql)}"
         cursor.execute(both, (*leases.lock_of(connector_id), *params, *lease))
         cursor.nextset()
         return [Leased.of(values) for values in cursor.fetchall()], token
