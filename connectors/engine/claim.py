@@ -58,8 +58,8 @@ def claim(connector_id: int, limit: int = BATCH) -> Claim:
     sql, params = _due_sql(connection.vendor, limit)
     given = {_NOW: connection.ops.adapt_datetimefield_value(now), _CONNECTOR: connector_id}
     asked = sql, [given.get(param, param) for param in params]
-    lease = _lease_at_once if connection.vendor == bulk.POSTGRESQL else _lease_in_steps
-    return _claimed(*lease(connector_id, asked, now), now)
+    lease_due = _lease_at_once if connection.vendor == bulk.POSTGRESQL else _lease_in_steps
+    return _claimed(*lease_due(connector_id, asked, now), now)
 
 
 def claim_one(delivery: Delivery) -> Claim:
@@ -71,9 +71,8 @@ def claim_one(delivery: Delivery) -> Claim:
         leases.lock(delivery.connector_id)
         itself = Delivery.objects.filter(pk=delivery.pk, status__in=WAITING)
         found = _as_leased(itself.exclude(pk__in=leases.taken(delivery.connector_id)))
-        rows = [Leased.of(values) for values in found]
-        token = leases.take(delivery.connector_id, [row.id for row in rows], now) if rows else NOTHING.token
-    return _claimed(rows, token, now)
+        leased = _lease(delivery.connector_id, [Leased.of(values) for values in found], now)
+    return _claimed(*leased, now)
 
 
 def _claimed(rows: list[Leased], token: uuid.UUID, now: datetime) -> Claim:
@@ -94,13 +93,16 @@ _Asked: TypeAlias = tuple[str, Sequence[Any]]
 """A query and its parameters."""
 
 
+def _lease(connector_id: int, rows: list[Leased], now: datetime) -> tuple[list[Leased], uuid.UUID]:
+    """Leases these, if there are any; they and the token."""
+    return rows, leases.take(connector_id, [row.id for row in rows], now) if rows else NOTHING.token
+
+
 def _lease_in_steps(connector_id: int, asked: _Asked, now: datetime) -> tuple[list[Leased], uuid.UUID]:
-    """On SQLite: finds and leases; what was found, and the token of its lease."""
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(*asked)
-            rows = [Leased.of(values) for values in cursor.fetchall()]
-        return rows, leases.take(connector_id, [row.id for row in rows], now) if rows else NOTHING.token
+    """On SQLite: finds and leases."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(*asked)
+        return _lease(connector_id, [Leased.of(values) for values in cursor.fetchall()], now)
 
 
 def _lease_at_once(connector_id: int, asked: _Asked, now: datetime) -> tuple[list[Leased], uuid.UUID]:
