@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 from django.db import InterfaceError, OperationalError, connections
 
+from connectors import pool
 from events.cluster.backoff import Backoff
 from events.cluster.lease import KubernetesLease
 from events.cluster.trouble import ClusterError
@@ -120,6 +121,7 @@ class LeasedTerm(Term):
         try:
             while not self._over.wait(wait) and not self._deposed:
                 wait = self._times.renew if self._renew() else self._times.retry
+                pool.give_back()
         except Exception:  # a fault of our own: whoever leads next may fare better
             logger.exception("%s: the lease can no longer be renewed", self._name)
             self._deposed = True
@@ -232,6 +234,7 @@ class Candidate:
         taken = False
         try:
             courtesy = self._times.courtesy * (before + random.random() / 2)
+            pool.give_back()  # others need it meanwhile
             if stop.wait(min(courtesy, self._times.patience)):
                 return None
             term = LeasedTerm(name, lease, number, self._times)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TypeVar
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connections
+from django.db import InterfaceError, OperationalError, connections
 from django.db.models import Q
 
-from connectors import heartbeat
+from connectors import heartbeat, pool
 from events.cluster.backoff import Backoff
 from events.cluster.client import Session
 from events.cluster.status import Snapshot
@@ -39,11 +40,37 @@ STREAMS_END = 1.5
 WRITING_ENDS = 2.0
 STOP = 4.5
 
+AT_WORK = 8
+"""Clusters whose observations are judged and written at a time: one interpreter gains nothing by more."""
+CONNECTIONS = AT_WORK + 4
+"""To the database, for all clusters together: leases are renewed and heartbeats written besides."""
+PATIENCE = 2.0
+"""Seconds for which one of them is waited for: less than a stop may take, and than a lease lasts."""
+
 AWAY = (OperationalError, InterfaceError)
 """How Django says that the database is away or busy, rather than that we asked for something wrong."""
 
 T = TypeVar("T")
 Print = Callable[[str], None]
+
+
+_turns = threading.BoundedSemaphore(AT_WORK)
+
+
+class _Crowded(Exception):
+    """Others are at work, and none of them has ended for a while."""
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """A turn among those who judge and write, with a connection for as long. Raises _Crowded."""
+    if not _turns.acquire(timeout=PATIENCE):
+        raise _Crowded
+    try:
+        yield
+    finally:
+        pool.give_back()
+        _turns.release()
 
 
 class ClusterWatcher:
@@ -164,8 +191,9 @@ class ClusterWatcher:
         failures = 0
         while True:
             try:
-                done = write()
-            except Suspended:
+                with _turn():
+                    done = write()
+            except (_Crowded, Suspended):
                 if self._term.trouble:
                     self._no_lease(self._term.trouble)
                 if self._stop.wait(WAKE):
@@ -198,11 +226,12 @@ class ClusterWatcher:
         if snapshot.last_change_at:
             columns["last_change_at"] = snapshot.last_change_at
         try:
-            close_old_connections()
             Cluster.objects.filter(pk=self.cluster.pk).update(**columns, heartbeat_at=_now())
         except AWAY:
             connections.close_all()  # whoever has something to lose says so; this is tried again in a second
             return
+        finally:
+            pool.give_back()
         self._saved, self._saved_at = snapshot, time.monotonic()
 
     def _no_lease(self, why: str) -> None:
@@ -224,6 +253,8 @@ class ClusterWatcher:
             )
         except AWAY:
             connections.close_all()  # this is tried again
+        finally:
+            pool.give_back()
 
 
 class Watcher:
@@ -264,13 +295,14 @@ class Watcher:
     def _look(self) -> None:
         """Make what is watched what the database says is to be watched."""
         try:
-            close_old_connections()
             wanted = {cluster.pk: cluster for cluster in _enabled(self._names)}
         except AWAY as error:
             if not self._away:
                 logger.warning("The database is away; watching what was watched: %s", error)
             self._away = True
             return
+        finally:
+            pool.give_back()
         self._away = False
         if not wanted and not self._idle:
             logger.warning("%s It is noticed by itself.", nothing_to_watch(self._names))

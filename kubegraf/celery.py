@@ -11,8 +11,8 @@ from celery import Celery
 from celery.app.amqp import AMQP
 from celery.signals import worker_init, worker_ready
 from django.conf import settings
-from django.db import connections
 
+from connectors import open_files, pool
 from kubegraf import logs
 from kubegraf.liveness import Liveness
 
@@ -54,24 +54,14 @@ app.steps["consumer"].add(Liveness)
 
 
 @worker_init.connect
-def _share_connections(**_: object) -> None:
-    """Has the threads of a worker take turns with connections to PostgreSQL.
+def _make_room(**_: object) -> None:
+    """For many connections to receivers, and few to the database.
 
-    Celery closes a thread's connection after each task, and to open another takes longer than to send a
-    message. What is not used for a minute is closed: many workers with many threads do not keep one for each.
+    Celery closes a thread's connection after each task, which gives it back. The sweeper asks every two
+    seconds: while the database is away, nothing need be tried for longer.
     """
-    database = connections.settings["default"]
-    if database["ENGINE"] == "django.db.backends.postgresql":
-        at_most = settings.CELERY_WORKER_CONCURRENCY + 4
-        # The sweeper asks every two seconds: while the database is away, nothing need be tried for longer.
-        shared = {
-            "min_size": 0,
-            "max_size": at_most,
-            "max_idle": 60.0,
-            "timeout": 5.0,
-            "reconnect_timeout": 1.0,
-        }
-        database["CONN_MAX_AGE"], database["OPTIONS"]["pool"] = 0, shared
+    open_files.allow_many()
+    pool.share(settings.CELERY_WORKER_CONCURRENCY + 4, patience=5.0)
 
 
 @worker_ready.connect

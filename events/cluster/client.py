@@ -303,6 +303,11 @@ class Session:
         self._made: weakref.WeakSet[Client] = weakref.WeakSet()  # those in use by some stream
         self._closed = False
 
+    @property
+    def name(self) -> str:
+        """The cluster's."""
+        return self._cluster.name
+
     def client(self) -> Client:
         """The client of the moment. Raises ClusterError if there is none to be had."""
         with self._making:

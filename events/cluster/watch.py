@@ -149,8 +149,9 @@ class Informer:
 
     @property
     def name(self) -> str:
-        """What is watched, for a log line: `pods in shop`."""
-        return self._resource.plural + (f" in {self._namespace}" if self._namespace else "")
+        """What is watched, for a log line: `prod: pods in shop`."""
+        place = f" in {self._namespace}" if self._namespace else ""
+        return f"{self._session.name}: {self._resource.plural}{place}"
 
     def list(self) -> Iterator[Observation]:
         """Everything once, page by page, then `Listed`. Raises ClusterError."""

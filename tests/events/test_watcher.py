@@ -388,6 +388,51 @@ def test_it_stops_in_time_while_the_database_is_away(
         assert time.monotonic() - began < 5.0 + BUSY
 
 
+class Turns(threading.BoundedSemaphore):
+    """One turn, which the test has until it lets go; `waited` counts who has waited for it in vain."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.waited = 0
+        self.acquire()
+
+    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
+        taken = super().acquire(blocking, timeout)
+        self.waited += not taken
+        return taken
+
+
+def test_who_finds_no_turn_waits_and_drops_nothing(
+    server: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(server)
+    with watching():
+        reaches(WatchState.WATCHING)
+        until(lambda: server.open_watches("pods") == 1)
+        turns = Turns()
+        monkeypatch.setattr("events.watcher._turns", turns)
+        monkeypatch.setattr("events.watcher.PATIENCE", 0.05)
+        server.put(crash_looping(pod("web-1")))
+        until(lambda: turns.waited >= 2)
+        assert not crashes()
+        turns.release()
+        until(crashes)
+        assert len(server.asked("list", "pods")) == 1
+
+
+def test_it_stops_in_time_while_others_have_all_turns(
+    server: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("events.watcher._turns", Turns())
+    watcher = ClusterWatcher(register(server), timings=FAST)
+    watcher.start()
+    began = time.monotonic()
+    watcher.stop()
+    assert watcher.join(PATIENCE)
+    assert time.monotonic() - began < 5.0 + BUSY
+    assert server.asked() == []
+
+
 def test_it_stops_in_time_while_the_server_does_not_answer(server: FakeKubernetes) -> None:
     server.hang_next(times=100)
     register(server)

@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.db import connection
 
+from events.models import Access, Cluster, Event, WatchState
 from tests.database import TestDatabase
+from tests.fakes.kubernetes import FakeKubernetes
+from tests.fakes.objects import crash_looping, pod
 from tests.receiver import OK, Answer, Received, Receiver
 from tests.reliability.traffic import (
     crew,
@@ -93,3 +96,27 @@ def test_away_when_the_workers_start(server: TestDatabase, receiver: Receiver, p
     assert set(received(receiver).values()) == {1}
     assert worker.running
     assert beat.running
+
+
+def test_away_while_watchers_see_something(server: TestDatabase, processes: Processes) -> None:
+    names = ("east", "west")
+    with FakeKubernetes() as east, FakeKubernetes() as west:
+        for name, cluster in zip(names, (east, west), strict=True):
+            Cluster.objects.create(name=name, access=Access.KUBECONFIG, kubeconfig=cluster.kubeconfig_text())
+        watcher = processes.watcher()
+        until(lambda: Cluster.objects.filter(state=WatchState.WATCHING).count() == 2, 60)
+        until(lambda: east.open_watches("pods") == west.open_watches("pods") == 1)
+        connection.close()
+
+        server.stop()
+        for cluster in (east, west):
+            cluster.put(crash_looping(pod("web-1", owner="web")))
+        for name in names:
+            watcher.wait_for(f"{name}: the database is away", 30)
+        server.start()
+
+        crashes = Event.objects.filter(event_type="pod_crash_loop")
+        until(lambda: crashes.count() == 2, 30)
+        assert {event.cluster_name for event in crashes} == set(names)
+        assert len(east.asked("list", "pods")) == 1  # nothing was begun again
+        assert "Traceback" not in watcher.output()

@@ -12,11 +12,12 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from connectors import open_files, pool
 from events.detection import all_detectors, options_for
 from events.leadership import Candidate
 from events.leases import LeaseKind
 from events.models import Cluster
-from events.watcher import AWAY, Print, Watcher, nothing_to_watch, watch_once
+from events.watcher import AWAY, CONNECTIONS, PATIENCE, Print, Watcher, nothing_to_watch, watch_once
 
 
 class Command(BaseCommand):
@@ -67,6 +68,8 @@ class Command(BaseCommand):
         # What has been imported stays, and is not looked through for garbage: that would hold up what is
         # seen by a tenth of a second each time.
         gc.freeze()
+        open_files.allow_many()
+        pool.share(CONNECTIONS, PATIENCE)
         try:
             candidate = Candidate(LeaseKind.NONE if dry_run else LeaseKind(lease))
             Watcher(names, candidate=candidate, show=show).run(stop)

@@ -328,7 +328,9 @@ def test_an_object_that_cannot_be_read_is_named_and_skipped(
     assert it.names() == ["a", "b"]
     complaints = [r.message for r in caplog.records if "cannot be read" in r.message]
     assert len(complaints) == 1
-    assert "pods: Pod shop/broken cannot be read and was skipped: Expected `array | null`" in complaints[0]
+    assert (
+        "test: pods: Pod shop/broken cannot be read and was skipped: Expected `array | null`" in complaints[0]
+    )
 
 
 def test_an_object_that_cannot_be_read_still_counts_as_listed(server: FakeKubernetes) -> None:
