@@ -281,7 +281,7 @@ class Ingest:
         if isinstance(decision, Update):
             self._unwritten.changed[decision.event_id] = (decision, obj)
             return
-        detector = self._detector(decision.problem.event_type)
+        detector = self._detector(decision)
         event = self._draft(decision, obj)
         event.inhibited_by_id = self._inhibitor(detector, decision.sighting)
         if detector.only_news and event.occurred_at < self._registered:
@@ -320,7 +320,7 @@ class Ingest:
                     details=event.details,
                     recommendations=event.recommendations,
                     count=event.count,
-                    grows_by=self._detector(update.problem.event_type).grows_by,
+                    grows_by=self._detector(update).grows_by,
                 )
             )
         return changes
@@ -336,8 +336,12 @@ class Ingest:
                     return event_id
         return None
 
-    def _detector(self, event_type: str) -> Detector[Any, Any]:
-        return next(detector for detector in all_detectors() if detector.event_type == event_type)
+    @staticmethod
+    def _detector(decision: Open | Update) -> Detector[Any, Any]:
+        """Who found it. Of several that report one type, the kind of the object tells which."""
+        kind = decision.sighting.ref.kind
+        of_type = [d for d in all_detectors() if d.event_type == decision.problem.event_type]
+        return next((d for d in of_type if kind in {seen.resource.kind for seen in d.watches}), of_type[0])
 
     # --- writing ---
 

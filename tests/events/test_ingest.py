@@ -19,6 +19,7 @@ from events.detectors.rbac_violation import ClusterRoleBinding
 from events.ingest import Ingest
 from events.models import Cluster, Event
 from events.routing import Namespace
+from tests.events.detectors.security_objects import policy_report, scan, verdict, vulnerability
 from tests.fakes.objects import crash_looping, deployment, healed, node, not_ready, pod, restarted, stamp
 from tests.making import make_cluster, make_connector, make_subscription
 
@@ -118,6 +119,24 @@ def test_the_restarts_of_a_crash_loop_are_recorded_and_not_told(ingest: Ingest) 
 
     assert Event.objects.get(event_type="pod_restarted").inhibited_by is not None
     assert told() == [("pod_crash_loop", "firing")]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (scan(vulnerability("CVE-2026-1")), scan(vulnerability("CVE-2026-1"), vulnerability("CVE-2026-2"))),
+        (policy_report(verdict("limits")), policy_report(verdict("limits"), verdict("probes"))),
+    ],
+    ids=["Trivy", "Kyverno"],
+)
+def test_what_a_scanner_newly_finds_is_told_though_two_of_them_report_one_type(
+    ingest: Ingest, before: Object, after: Object
+) -> None:
+    ingest.apply([Seen(before, NOW)])
+    ingest.apply([Seen(before, NOW)])
+    ingest.apply([Seen(after, NOW)])
+
+    assert told() == [("security_vulnerability", "firing"), ("security_vulnerability", "firing")]
 
 
 SECOND = timedelta(seconds=1)
