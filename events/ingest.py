@@ -6,8 +6,8 @@ import logging
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
@@ -17,7 +17,7 @@ from connectors.ids import uuid7
 from connectors.message import JSONDict, Severity
 from events import catalog
 from events.baselines import Baselines
-from events.cluster.objects import Object, Pod, Ref
+from events.cluster.objects import Object, Pod, Ref, bounded
 from events.cluster.watch import Gone, Listed, Seen
 from events.detection import Change, Detector, Finding, Options, all_detectors, options_for
 from events.draft import SOURCE, draft, name_of, problem_of
@@ -30,6 +30,11 @@ from events.routing import Namespace, Routing
 from events.tracking import Decision, Open, ProblemKey, Resolve, Sighting, Tracker, Update
 
 logger = logging.getLogger(__name__)
+
+KEY_LIMIT = 255
+"""Characters of a key as it is recorded."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +235,8 @@ class Ingest:
     def _ask(self, watching: _Watching, change: Change[Any]) -> list[Finding] | None:
         """A detector's findings; None if it failed, which is logged and says nothing about the object."""
         try:
-            return list(watching.detector.detect(change, watching.options))
+            found = watching.detector.detect(change, watching.options)
+            return [_recordable(finding, change.at) for finding in found]
         except Exception:  # one detector's fault must not stop the watch of a cluster
             logger.exception("%s failed on %s", watching.detector.event_type, change.ref.resource)
             return None
@@ -368,3 +374,17 @@ class Ingest:
             event.pk = on_record
             if problem is not None:
                 self._tracker.adopt(problem, on_record)
+
+
+def _recordable(finding: Finding, at: datetime) -> Finding:
+    """The finding as the record can take it, whatever its object says: one must not end the watch of all.
+
+    What a node, or whoever writes a report, says of a time may be none that any calendar has. And by a clock
+    that is ahead of ours nothing has happened that we have not yet seen.
+    """
+    key, since = bounded(finding.key, KEY_LIMIT), finding.since
+    if since is not None:
+        since = min(max(since, EPOCH), at)
+    if key == finding.key and since == finding.since:
+        return finding
+    return replace(finding, key=key, since=since)

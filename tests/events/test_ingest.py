@@ -307,3 +307,59 @@ def test_a_deleted_pod_ends_its_trouble(ingest: Ingest) -> None:
         ingest.apply([Gone(looping.obj.ref, NOW + timedelta(seconds=1))])
 
     assert Event.objects.get().status == "resolved"
+
+
+def owned_by(kind: str, name: str, pod_name: str = "web-1") -> Seen:
+    """A pod in a crash loop that says so of its owner."""
+    web = crash_looping(pod(pod_name, "shop"))
+    web["metadata"]["ownerReferences"] = [{"kind": kind, "name": name, "controller": True}]
+    return seen(web)
+
+
+def test_names_of_any_length_are_recorded_and_still_told_apart(ingest: Ingest) -> None:
+    ingest.apply([owned_by("K" * 300, "x" * 5000 + end, f"web-{end}") for end in "ab"])
+
+    subjects = set(Event.objects.values_list("subject", flat=True))
+    assert [len(subject) for subject in subjects] == [320, 320]
+
+
+def test_a_key_of_any_length_is_recorded(ingest: Ingest) -> None:
+    web = restarted(pod("web-1", "shop"))
+    web["status"]["containerStatuses"][0]["lastState"]["terminated"]["containerID"] = "x" * 5000
+
+    ingest.apply([seen(web)])
+
+    assert len(Event.objects.get().key) == 255
+
+
+def test_what_has_a_name_that_was_cut_is_known_again_after_a_restart(cluster: Cluster) -> None:
+    looping = owned_by("Job", "x" * 5000)
+    Ingest(cluster, AT_ONCE).apply([looping])
+
+    again = Ingest(cluster, AT_ONCE)
+    again.apply([looping])
+    for kind in again.kinds:
+        again.apply([Listed(kind, "", frozenset({looping.obj.ref.uid}), NOW)])
+    again.tick(NOW + timedelta(days=1))
+
+    assert [event.status for event in Event.objects.all()] == ["firing"]
+
+
+@pytest.mark.parametrize(
+    ("told_by_the_node", "recorded"),
+    [
+        ("0001-01-01T00:00:00+10:00", datetime(1970, 1, 1, tzinfo=UTC)),
+        (stamp(NOW + timedelta(minutes=5)), NOW),
+    ],
+    ids=["before the calendar", "by a clock that is ahead"],
+)
+def test_a_time_that_cannot_be_is_recorded_as_the_nearest_that_can(
+    ingest: Ingest, told_by_the_node: str, recorded: datetime
+) -> None:
+    down = not_ready(node("node-1"))
+    for condition in down["status"]["conditions"]:
+        condition["lastTransitionTime"] = told_by_the_node
+
+    ingest.apply([seen(down)])
+
+    assert Event.objects.get().occurred_at == recorded
