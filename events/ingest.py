@@ -84,6 +84,7 @@ class Ingest:
         configured = settings.DETECTOR_OPTIONS if configured is None else configured
         by_type: dict[str, _Watching] = {}
         self._unlisted: dict[str, set[tuple[type[Object], str]]] = defaultdict(set)
+        self._kinds_of: dict[str, set[type[Object]]] = defaultdict(set)
         for detector in all_detectors():
             options = options_for(detector, configured)
             if not options.enabled:
@@ -93,16 +94,19 @@ class Ingest:
             by_type.setdefault(detector.event_type, watching)
             for kind in detector.watches:
                 self._by_kind[kind].append(watching)
+                self._kinds_of[detector.event_type].add(kind)
                 namespaces = (cluster.namespaces if kind.resource.namespaced else ()) or ("",)
                 self._unlisted[detector.event_type] |= {(kind, namespace) for namespace in namespaces}
         # Kubernetes cuts its times off to whole seconds: what happens in the second of the registration seems
         # to be from before it, and one event too many is better than a lost one.
         self._registered = cluster.created_at.replace(microsecond=0)
         self._baselines = Baselines(cluster)
+        still_so = Event.objects.filter(STILL_SO, cluster=cluster, source=SOURCE, event_type__in=by_type)
+        on_record = {problem_of(event): event for event in still_so}
+        # The kind of the object that each was found on.
+        self._found_on = {problem: event.resource.partition("/")[0] for problem, event in on_record.items()}
         self._tracker = Tracker(
-            (problem_of(event), event.pk, by_type[event.event_type].options)
-            for event in Event.objects.filter(STILL_SO, cluster=cluster, source=SOURCE)
-            if event.event_type in by_type
+            (problem, event.pk, by_type[event.event_type].options) for problem, event in on_record.items()
         )
         self._occurred = Occurrences()
         self._routing = Routing()
@@ -203,8 +207,24 @@ class Ingest:
                 if in_scope and uid not in listed.uids:
                     self._gone(watching, ref, listed.at)
             self._unlisted[event_type].discard((listed.kind, listed.namespace))
-            if not self._unlisted[event_type]:
-                self._tracker.confirm(event_type, listed.at)
+            self._tracker.confirm(event_type, listed.at, self._can_be_told)
+
+    def _can_be_told(self, problem: ProblemKey) -> bool:
+        """Whether all has been listed on which a problem that is on record could still be found."""
+        kind = self._found_on.get(problem, "")
+        return not self._is_unlisted(problem.event_type, kind, problem.namespace)
+
+    def _is_unlisted(self, event_type: str, kind: str, namespace: str) -> bool:
+        """Whether there is no list yet that would have an object of this kind there.
+
+        One kind, or one namespace, may never be listed for want of rights, and says nothing of the others.
+        Of a group it is not known which kind its members are.
+        """
+        is_group = all(watched.resource.kind != kind for watched in self._kinds_of[event_type])
+        return any(
+            (is_group or unlisted.resource.kind == kind) and within in ("", namespace)
+            for unlisted, within in self._unlisted[event_type]
+        )
 
     def _judge(self, watching: _Watching, change: Change[Any]) -> None:
         """Asks the detector, and takes in what it finds."""
@@ -270,7 +290,7 @@ class Ingest:
             if (finding.since or at) >= earliest:
                 sighting = Sighting(ref, finding)
                 event = draft(uuid7(), self.cluster, event_type, sighting, at, self._routed(sighting, obj))
-                if self._unlisted[event_type]:
+                if self._is_unlisted(event_type, ref.kind, ref.namespace):
                     # Found by comparing the first list with what was known before: nobody was watching then.
                     event.details = {**event.details, "seen_late": True}
                 event.status = EventStatus.OCCURRED

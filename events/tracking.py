@@ -8,7 +8,7 @@ It may be told the same thing any number of times; only what is new leads to a d
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -140,13 +140,13 @@ class Tracker:
             if kind == event_type
         ]
 
-    def confirm(self, event_type: str, at: datetime) -> None:
-        """Every object that could have a problem of that type has been seen.
+    def confirm(self, event_type: str, at: datetime, seen: Callable[[ProblemKey], bool]) -> None:
+        """Every object has been seen that could have a problem of that type for which `seen` says so.
 
         What was open before and was not found on any of them begins to be over.
         """
         for problem, state in self._problems.items():
-            if state.unconfirmed and problem.event_type == event_type:
+            if state.unconfirmed and problem.event_type == event_type and seen(problem):
                 state.unconfirmed = False
                 if not state.sightings:
                     state.over_since = at

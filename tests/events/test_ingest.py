@@ -15,7 +15,7 @@ from connectors.models import Delivery
 from events.cluster.decoding import decode
 from events.cluster.objects import Deployment, Node, Object, Pod
 from events.cluster.watch import Gone, Listed, Seen
-from events.detectors.rbac_violation import ClusterRoleBinding
+from events.detectors.rbac_violation import ClusterRole, ClusterRoleBinding
 from events.ingest import Ingest
 from events.models import Cluster, Event
 from events.routing import Namespace
@@ -223,6 +223,43 @@ def test_what_happens_while_somebody_watches_is_not_marked(ingest: Ingest) -> No
     ingest.apply([seen(restarted(pod("web-1", "shop")))])
 
     assert "seen_late" not in Event.objects.get().details
+
+
+def test_a_kind_that_is_never_listed_makes_nothing_late_of_what_happens_to_another(ingest: Ingest) -> None:
+    ingest.apply([seen(deployment("web", 3)), Listed(Deployment, "", frozenset({"uid-web"}), NOW)])
+
+    ingest.apply([seen(deployment("web", 5))])  # there was no list of StatefulSets
+
+    event = Event.objects.get()
+    assert (event.event_type, "seen_late" in event.details) == ("deployment_scaled", False)
+
+
+def test_what_was_over_when_its_namespace_was_listed_is_resolved_though_another_never_is() -> None:
+    cluster = make_cluster(namespaces=["shop", "payments"])
+    Ingest(cluster, AT_ONCE).apply([seen(crash_looping(pod("web-1", "shop")))])
+
+    again = Ingest(cluster, AT_ONCE)
+    again.apply([Listed(Pod, "shop", frozenset(), NOW)])
+    again.tick(NOW)
+
+    assert Event.objects.get().status == "resolved"
+
+
+@pytest.mark.parametrize(
+    ("listed", "status"),
+    [(ClusterRole, "firing"), (ClusterRoleBinding, "resolved")],
+    ids=["roles", "bindings"],
+)
+def test_what_was_over_is_resolved_when_its_own_kind_has_been_listed(
+    cluster: Cluster, listed: type[Object], status: str
+) -> None:
+    Ingest(cluster, AT_ONCE).apply([seen(admin_since(NOW))])
+
+    again = Ingest(cluster, AT_ONCE)
+    again.apply([Listed(listed, "", frozenset(), NOW)])
+    again.tick(NOW)
+
+    assert Event.objects.get().status == status
 
 
 def test_what_is_not_in_a_new_list_is_gone(ingest: Ingest) -> None:

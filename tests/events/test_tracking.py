@@ -145,7 +145,7 @@ def test_what_was_open_before_a_restart_is_not_opened_again() -> None:
     second = Tracker([(opened.problem, opened.event_id, AT_ONCE)])
 
     [decision] = second.observe(TYPE, pod("a"), [finding()], AT_ONCE, at(10))
-    second.confirm(TYPE, at(11))
+    second.confirm(TYPE, at(11), lambda _: True)
 
     assert isinstance(decision, Update)
     assert decision.event_id == opened.event_id
@@ -159,7 +159,7 @@ def test_what_was_open_before_a_restart_and_is_no_more_resolves_once_all_has_bee
     second = Tracker([(opened.problem, opened.event_id, options)])
 
     assert second.tick(at(1000)) == []
-    second.confirm(TYPE, at(1000))
+    second.confirm(TYPE, at(1000), lambda _: True)
     assert second.tick(at(1059)) == []
     [resolved] = second.tick(at(1060))
 
