@@ -125,10 +125,17 @@ class Tracker:
         return decisions
 
     def gone(self, event_type: str, ref: Ref, at: datetime, *, lingering: bool = False) -> list[Decision]:
-        """The object is no more: whatever it alone had is over at once, or with `lingering` as ever."""
+        """The object is no more: whatever it alone had is over at once, or with `lingering` as ever.
+
+        So is what it had itself, and no longer had while it was being deleted. The trouble of a workload
+        waits: its next pod may be in the same.
+        """
         decisions: list[Decision] = []
         for problem in list(self._of_object.get((event_type, ref.uid), ())):
             decisions += self._has_not(problem, ref.uid, at, gone=not lingering)
+        if not lingering:
+            for problem in list(self._of_subject.get((event_type, ref.namespace, ref.resource), ())):
+                decisions += self._ended(problem, at)
         self._note(event_type, ref, {})
         return decisions
 
@@ -186,8 +193,16 @@ class Tracker:
         if state.event_id is None:
             self._forget(problem)
             return []
-        state.over_since = at - timedelta(seconds=state.options.clear_after) if gone else at
+        state.over_since = at
         self._waiting.add(problem)
+        return self._ended(problem, at) if gone else self._settle(problem, at)
+
+    def _ended(self, problem: ProblemKey, at: datetime) -> list[Decision]:
+        """Resolves what waits to be resolved, however long it has been over."""
+        state = self._problems[problem]
+        if state.over_since is None:
+            return []
+        state.over_since = at - timedelta(seconds=state.options.clear_after)
         return self._settle(problem, at)
 
     def _settle(self, problem: ProblemKey, now: datetime) -> list[Decision]:

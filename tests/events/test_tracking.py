@@ -94,6 +94,41 @@ def test_a_deleted_object_resolves_all_of_its_own_at_once() -> None:
     assert tracker.objects(TYPE) == []
 
 
+def test_what_is_being_deleted_is_over_at_once_when_it_is_gone() -> None:
+    tracker = Tracker()
+    options = Options(clear_after=600)
+    [opened] = tracker.observe(TYPE, pod("a"), [finding(subject=None)], options, at(0))
+
+    assert tracker.observe(TYPE, pod("a"), [], options, at(1)) == []  # as it is while it terminates
+    [resolved] = tracker.gone(TYPE, pod("a"), at(31))
+
+    assert resolved == Resolve(opened.problem, opened.event_id, at(31))
+    assert tracker.tick(at(1000)) == []
+
+
+def test_a_workload_whose_pod_is_being_deleted_may_have_another_in_the_same_trouble() -> None:
+    tracker = Tracker()
+    options = Options(clear_after=600)
+    tracker.observe(TYPE, pod("a"), [finding()], options, at(0))
+    tracker.observe(TYPE, pod("a"), [], options, at(1))
+
+    assert tracker.gone(TYPE, pod("a"), at(31)) == []
+    [update] = tracker.observe(TYPE, pod("b"), [finding()], options, at(60))
+
+    assert isinstance(update, Update)
+
+
+def test_a_namesake_that_has_the_trouble_is_not_what_was_deleted() -> None:
+    tracker = Tracker()
+    options = Options(clear_after=600)
+    namesake = Ref("Pod", "a", "shop", uid="another")
+    tracker.observe(TYPE, pod("a"), [finding(subject=None)], options, at(0))
+    tracker.observe(TYPE, pod("a"), [], options, at(1))
+    tracker.observe(TYPE, namesake, [finding(subject=None)], options, at(2))
+
+    assert tracker.gone(TYPE, pod("a"), at(3)) == []
+
+
 def test_a_problem_opens_only_when_it_has_held() -> None:
     tracker = Tracker()
     options = Options(for_seconds=60)
