@@ -66,6 +66,7 @@ class Container(Struct, frozen=True):
 
 class PodSpec(Struct, frozen=True):
     node_name: str = ""
+    restart_policy: str = ""
     containers: tuple[Container, ...] | None = None
     init_containers: tuple[Container, ...] | None = None
 
@@ -101,6 +102,15 @@ class Pod(Object, frozen=True):
     def is_over(self) -> bool:
         """Whether it has come to its end, or is being deleted: none of its containers will start again."""
         return self.status.phase in ("Succeeded", "Failed") or self.metadata.deletion_timestamp is not None
+
+    @property
+    def restarts(self) -> bool:
+        """Whether a container of it that ends is started again."""
+        return not self.is_over and self.spec.restart_policy != "Never"
+
+    def is_init(self, container: str) -> bool:
+        """Whether the container of that name is an init container, or a sidecar declared among those."""
+        return any(declared.name == container for declared in self.spec.init_containers or ())
 
     def occurrence(self, status: ContainerStatus, ended: Terminated) -> str:
         """Names one run of a container that has ended, differently from any other run of any pod."""

@@ -54,7 +54,13 @@ def container(state: JSON, last: JSON | None = None, restarts: int = 0, name: st
     }
 
 
-def pod(*containers: JSON, init: JSON | None = None, meta: JSON | None = None, **status: Any) -> Pod:
+def pod(
+    *containers: JSON,
+    init: JSON | None = None,
+    meta: JSON | None = None,
+    spec: JSON | None = None,
+    **status: Any,
+) -> Pod:
     """The pod `my-app-123` of the Deployment `my-app`, with these container statuses."""
     return decode(
         json.dumps(
@@ -76,6 +82,7 @@ def pod(*containers: JSON, init: JSON | None = None, meta: JSON | None = None, *
                             "resources": {"limits": {"memory": "256Mi"}, "requests": {"memory": "128Mi"}},
                         }
                     ],
+                    **(spec or {}),
                 },
                 "status": {
                     "phase": "Running",
