@@ -68,6 +68,7 @@ class Finding:
     one event.
     `subject` is whom the trouble belongs to, where that is not the object itself: twenty pods of one
     Deployment in trouble are one event. `since` is when it began, or happened, where the cluster says so.
+    `not_before` is until when it does not count, however long it has been so: what is new is not ready yet.
     `severity` overrides the catalog's. `rests_on` names what the object cannot do without, such as the node
     of a pod: what is wrong with that may explain the finding; see `Detector.inhibited_by`.
     """
@@ -79,6 +80,7 @@ class Finding:
     subject: Ref | None = None
     rests_on: tuple[Ref, ...] = ()
     since: datetime | None = None
+    not_before: datetime | None = None
     details: JSONDict = field(default_factory=dict)
     recommendations: tuple[Recommendation, ...] = ()
 

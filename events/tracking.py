@@ -209,7 +209,8 @@ class Tracker:
         """Opens or resolves a waiting problem if its time has come."""
         state = self._problems[problem]
         if state.event_id is None and state.since is not None:
-            if now - state.since < timedelta(seconds=state.options.for_seconds):
+            not_before = state.latest.finding.not_before or state.since
+            if now < max(not_before, state.since + timedelta(seconds=state.options.for_seconds)):
                 return []
             self._waiting.discard(problem)
             state.event_id = uuid7()

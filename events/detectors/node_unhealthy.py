@@ -18,6 +18,9 @@ PRESSURES = {
 }
 """Conditions of a node that are bad when they hold, in words; `Ready` is bad when it does not."""
 
+WHILE_JOINING = ("Ready", "NetworkUnavailable")
+"""What no node is, or has, from its first moment."""
+
 
 class NodeUnhealthyOptions(Options, frozen=True):
     """A node that is away for a moment rings nobody, and one that comes and goes rings once."""
@@ -30,7 +33,7 @@ class NodeUnhealthy(Detector[Node, NodeUnhealthyOptions]):
     """Each bad condition of a node is a finding of its own.
 
     A node that is being removed on purpose is expected to go. One that has been cordoned is being worked
-    on: that it goes is put on record, at the lowest severity.
+    on: that it goes is put on record, at the lowest severity. One that has only just joined is not ready yet.
     """
 
     event_type = "node_unhealthy"
@@ -54,6 +57,7 @@ class NodeUnhealthy(Detector[Node, NodeUnhealthyOptions]):
                 description=_description(condition, node.spec.unschedulable),
                 severity=severity,
                 since=condition.last_transition_time,
+                not_before=node.joins_until if condition.type in WHILE_JOINING else None,
                 details=_details(node, condition),
                 recommendations=_recommendations(change.ref),
             )

@@ -141,6 +141,17 @@ def test_a_problem_opens_only_when_it_has_held() -> None:
     assert tracker.tick(at(61)) == []
 
 
+def test_what_is_new_does_not_count_before_its_time() -> None:
+    tracker = Tracker()
+    options = Options(for_seconds=60)
+
+    assert tracker.observe(TYPE, pod("a"), [finding(not_before=at(300))], options, at(0)) == []
+    assert tracker.tick(at(299)) == []
+    [opened] = tracker.tick(at(300))
+
+    assert isinstance(opened, Open)
+
+
 def test_holding_counts_from_when_the_cluster_says_it_began() -> None:
     tracker = Tracker()
     options = Options(for_seconds=60)

@@ -196,6 +196,7 @@ def endpoints(
     uid: str = "slice-1",
     family: str = "IPv4",
     labels: JSON | None = None,
+    created: str | None = None,
 ) -> EndpointSlice:
     """A slice of the service `my-app`, with these pods and the conditions of their endpoints."""
     return decode(
@@ -205,6 +206,7 @@ def endpoints(
                     "name": f"my-app-{uid}",
                     "namespace": "default",
                     "uid": uid,
+                    "creationTimestamp": created,
                     "labels": {
                         "kubernetes.io/service-name": "my-app",
                         "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
