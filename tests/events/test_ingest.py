@@ -12,6 +12,7 @@ from django.db import OperationalError, transaction
 from django.db.transaction import Atomic
 
 from connectors.models import Delivery
+from connectors.secrets import MASK
 from events.cluster.decoding import decode
 from events.cluster.objects import Deployment, Node, Object, Pod
 from events.cluster.watch import Gone, Listed, Seen
@@ -400,3 +401,17 @@ def test_a_time_that_cannot_be_is_recorded_as_the_nearest_that_can(
     ingest.apply([seen(down)])
 
     assert Event.objects.get().occurred_at == recorded
+
+
+def test_the_last_words_of_a_container_are_shown_without_secrets(ingest: Ingest) -> None:
+    web = crash_looping(pod("web-1", "shop"))
+    ended = web["status"]["containerStatuses"][0]["lastState"]["terminated"]
+    ended["message"] = "panic: no answer from postgres://shop:4kj2h3k4j@postgres/shop\n"
+
+    ingest.apply([seen(web)])
+    first = Event.objects.get().details["last_error"]
+    ended["message"] = "panic: password=hunter2 is wrong"
+    ingest.apply([seen(web)])
+
+    assert first == f"panic: no answer from postgres://{MASK}@postgres/shop"
+    assert Event.objects.get().details["last_error"] == f"panic: password={MASK} is wrong"
