@@ -59,7 +59,7 @@ class NodeUnhealthy(Detector[Node, NodeUnhealthyOptions]):
                 since=condition.last_transition_time,
                 not_before=node.joins_until if condition.type in WHILE_JOINING else None,
                 details=_details(node, condition),
-                recommendations=_recommendations(change.ref),
+                recommendations=_recommendations(change.ref, node.spec.unschedulable),
             )
 
 
@@ -87,10 +87,10 @@ def _details(node: Node, condition: Condition) -> JSONDict:
     return {name: value for name, value in known.items() if value} | {"cordoned": node.spec.unschedulable}
 
 
-def _recommendations(node: Ref) -> tuple[Recommendation, ...]:
+def _recommendations(node: Ref, cordoned: bool) -> tuple[Recommendation, ...]:
     pods_on_it = shlex.quote(f"--field-selector=spec.nodeName={node.name}")
-    return (
+    look = (
         Recommendation("Check the node's conditions and recent events", node.kubectl("describe")),
         Recommendation("See which pods run on it", f"kubectl get pods -A -o wide {pods_on_it}"),
-        Recommendation("Keep new pods away from it", node.kubectl("cordon")),
     )
+    return look if cordoned else (*look, Recommendation("Keep new pods away from it", node.kubectl("cordon")))

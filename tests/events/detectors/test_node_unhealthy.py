@@ -105,6 +105,7 @@ def test_a_cordoned_node_is_put_on_record_and_rings_nobody() -> None:
     assert finding.severity is Severity.INFO
     assert finding.description == "the kubelet says so. It is cordoned."
     assert finding.details["cordoned"] is True
+    assert not any("cordon" in item.command for item in finding.recommendations)
 
 
 @pytest.mark.parametrize("condition", [{"Ready": "False"}, {"NetworkUnavailable": "True", "Ready": "False"}])
