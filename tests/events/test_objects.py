@@ -180,3 +180,19 @@ def test_who_owns_the_number_of_replicas_is_told_from_who_owns_the_status() -> N
     owners = deployment(3, managed("helm", "template"), status, managed("kubectl", "replicas"))
 
     assert [field.manager for field in owners.replicas_managers] == ["kubectl"]
+
+
+# --- commands ---
+
+
+@pytest.mark.parametrize(
+    ("ref", "command"),
+    [
+        (Ref("Pod", "web-1", "shop"), "kubectl delete pod web-1 -n shop"),
+        (Ref("ClusterRole", "all rights; reboot"), "kubectl delete clusterrole 'all rights; reboot'"),
+        (Ref("ClusterRoleBinding", "--all"), "kubectl delete -- clusterrolebinding --all"),
+        (Ref("RoleBinding", "-A", "shop"), "kubectl delete -n shop -- rolebinding -A"),
+    ],
+)
+def test_whatever_an_object_is_named_a_command_is_about_it_alone(ref: Ref, command: str) -> None:
+    assert ref.kubectl("delete") == command

@@ -39,7 +39,11 @@ class Ref(msgspec.Struct, frozen=True):
         """A command about it to paste into a shell: `kubectl describe pod my-app-123 -n default`."""
         kind = () if command in ("logs", "cordon") else (self.kind.lower(),)  # these know it themselves
         namespace = ("-n", self.namespace) if self.namespace else ()
-        return shlex.join(("kubectl", *command.split(), *kind, self.name, *namespace, *options))
+        words = ("kubectl", *command.split())
+        # A role or a binding may be named --all.
+        if self.kind.startswith("-") or self.name.startswith("-"):
+            return shlex.join((*words, *namespace, *options, "--", *kind, self.name))
+        return shlex.join((*words, *kind, self.name, *namespace, *options))
 
 
 class Resource(msgspec.Struct, frozen=True):
