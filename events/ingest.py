@@ -101,8 +101,10 @@ class Ingest:
         # to be from before it, and one event too many is better than a lost one.
         self._registered = cluster.created_at.replace(microsecond=0)
         self._baselines = Baselines(cluster)
-        still_so = Event.objects.filter(STILL_SO, cluster=cluster, source=SOURCE, event_type__in=by_type)
-        on_record = {problem_of(event): event for event in still_so}
+        still_so = list(Event.objects.filter(STILL_SO, cluster=cluster, source=SOURCE))
+        on_record = {problem_of(event): event for event in still_so if event.event_type in by_type}
+        # Of types that are no longer looked for, nobody will see the end.
+        self._abandoned = [event.pk for event in still_so if event.event_type not in by_type]
         # The kind of the object that each was found on.
         self._found_on = {problem: event.resource.partition("/")[0] for problem, event in on_record.items()}
         self._tracker = Tracker(
@@ -129,6 +131,8 @@ class Ingest:
     def tick(self, now: datetime) -> None:
         """Lets time pass: opens what has held, and resolves what has been over, for long enough."""
         self._occurred.tick(now)
+        self._unwritten.resolved += [(event_id, now) for event_id in self._abandoned]
+        self._abandoned = []
         for decision in self._tracker.tick(now):
             self._decide(decision)
         self._write()

@@ -263,6 +263,14 @@ def test_what_was_over_is_resolved_when_its_own_kind_has_been_listed(
     assert Event.objects.get().status == status
 
 
+def test_what_is_no_longer_looked_for_is_over(cluster: Cluster) -> None:
+    Ingest(cluster, AT_ONCE).apply([seen(crash_looping(pod("web-1", "shop")))])
+
+    Ingest(cluster, {"pod_crash_loop": {"enabled": False}}).tick(NOW)
+
+    assert Event.objects.get().status == "resolved"
+
+
 def test_what_is_not_in_a_new_list_is_gone(ingest: Ingest) -> None:
     ingest.apply([seen(crash_looping(pod("web-1", "shop")))])
 
