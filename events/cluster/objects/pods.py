@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from events.cluster.objects.base import Condition, Object, Ref, Resource, Struct
+from events.cluster.objects.names import cron_job_of
 
 
 class Terminated(Struct, frozen=True):
@@ -149,7 +150,8 @@ class Pod(Object, frozen=True):
         """What a person would name as the owner: the Deployment, not its ReplicaSet; else the pod itself.
 
         A Deployment's ReplicaSet is named `<deployment>-<pod-template-hash>`, and its pods carry the hash as
-        a label, so that no look-up is needed. A static pod's node owns it in name only.
+        a label, so that no look-up is needed. A CronJob's Jobs, of which each run has another, are told by
+        their names. A static pod's node owns it in name only.
         """
         owner = self.controller
         if owner is None or owner.kind == "Node":
@@ -158,4 +160,5 @@ class Pod(Object, frozen=True):
         suffix = f"-{template_hash}"
         if owner.kind == "ReplicaSet" and template_hash and owner.name.endswith(suffix):
             return Ref("Deployment", owner.name.removesuffix(suffix), self.metadata.namespace)
-        return Ref(owner.kind, owner.name, self.metadata.namespace)
+        ref = Ref(owner.kind, owner.name, self.metadata.namespace)
+        return cron_job_of(ref, self.metadata.creation_timestamp) if owner.kind == "Job" else ref
