@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from connectors.ids import uuid7
@@ -69,6 +69,8 @@ class Resolve:
 
 Decision: TypeAlias = Open | Update | Resolve
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
 
 @dataclass(slots=True)
 class _Problem:
@@ -83,7 +85,14 @@ class _Problem:
 
     @property
     def latest(self) -> Sighting:
-        return next(reversed(self.sightings.values()))
+        """The one that began last, where the cluster says when; else the one that was seen last.
+
+        Of two reports on a workload, that on its former release may well be read after the other.
+        """
+        last = next(reversed(self.sightings.values()))
+        if last.finding.since is None:
+            return last
+        return max(reversed(self.sightings.values()), key=lambda sighting: sighting.finding.since or _NEVER)
 
 
 class Tracker:
@@ -181,7 +190,7 @@ class Tracker:
         self._waiting.discard(problem)
         if known is not None and known.finding == sighting.finding:
             return []
-        return [Update(problem, state.event_id, sighting, len(state.sightings), at)]
+        return [Update(problem, state.event_id, state.latest, len(state.sightings), at)]
 
     def _has_not(self, problem: ProblemKey, uid: str, at: datetime, *, gone: bool) -> list[Decision]:
         state = self._problems[problem]

@@ -73,6 +73,17 @@ def test_two_objects_of_one_subject_are_one_problem() -> None:
     assert isinstance(over, Resolve)
 
 
+def test_what_began_last_is_told_whatever_is_seen_last() -> None:
+    tracker = Tracker()
+    old, new = finding(title="old scan", since=at(0)), finding(title="new scan", since=at(60))
+    tracker.observe(TYPE, pod("new"), [new], AT_ONCE, at(100))
+
+    [update] = tracker.observe(TYPE, pod("old"), [old], AT_ONCE, at(101))
+
+    assert isinstance(update, Update)
+    assert (update.sighting.finding.title, update.count) == ("new scan", 2)
+
+
 def test_each_of_many_objects_is_compared_with_itself() -> None:
     tracker = Tracker()
     tracker.observe(TYPE, pod("a"), [finding(title="a")], AT_ONCE, at(0))
