@@ -26,6 +26,9 @@ from events.cluster.objects import Object, Ref
 
 T = TypeVar("T", bound=Object)
 
+MOST_LISTED = 100
+"""How many entries a detail has at most that lists what a finding consists of, the worst first."""
+
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What an operator can set for a detector; each detector may add its own.
@@ -94,8 +97,8 @@ class Detector(ABC, Generic[T, O]):
     `outlives_object` is for objects that are deleted and made anew
     as a matter of course, such as a scanner's reports: what was found on one is over only after
     `clear_after`, not when it is deleted. With `only_news`, what was so before the cluster was registered is
-    recorded but nobody is told. `grows_by` names the detail that lists what a finding consists of; when it
-    gains an entry, those who know of the event are told.
+    recorded but nobody is told. `grows_by` names the detail that lists what a finding consists of, the
+    worst first and no more than MOST_LISTED; when it gains an entry, those who know of the event are told.
     """
 
     event_type: ClassVar[str]

@@ -140,6 +140,16 @@ def test_what_a_scanner_newly_finds_is_told_though_two_of_them_report_one_type(
     assert told() == [("security_vulnerability", "firing"), ("security_vulnerability", "firing")]
 
 
+def test_of_more_than_can_be_listed_what_moves_up_is_not_news_and_what_is_worse_is(ingest: Ingest) -> None:
+    many = [vulnerability(f"CVE-2026-{number:03}", score=10 - number / 100) for number in range(150)]
+    ingest.apply([Seen(scan(*many), NOW)])
+
+    ingest.apply([Seen(scan(*many[1:]), NOW)])
+    assert len(told()) == 1
+    ingest.apply([Seen(scan(vulnerability("CVE-2026-999", score=9.5), *many[1:]), NOW)])
+    assert len(told()) == 2
+
+
 SECOND = timedelta(seconds=1)
 # A moment with nine tenths of a second that the API server's times do not have.
 REGISTERED = NOW.replace(microsecond=900_000)
