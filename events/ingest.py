@@ -173,11 +173,15 @@ class Ingest:
         for watching in self._by_kind.get(type(obj), ()):
             detector = watching.detector
             event_type = detector.event_type
+            try:
+                group, remembered = detector.group(obj), detector.remember(obj)
+            except Exception:  # as in `_ask`
+                logger.exception("%s failed on %s", event_type, ref.resource)
+                continue
             before = self._baselines.of(event_type, ref.uid)
-            group, left = detector.group(obj), self._baselines.group_of(event_type, ref.uid)
+            left = self._baselines.group_of(event_type, ref.uid)
             if group is None:
                 self._judge(watching, Change(ref, obj, at, before))
-            remembered = detector.remember(obj)
             if remembered is not None:
                 self._baselines.remember(event_type, ref, remembered, group)
             if group is not None:

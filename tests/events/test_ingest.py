@@ -20,6 +20,7 @@ from events.detectors.rbac_violation import ClusterRole, ClusterRoleBinding
 from events.ingest import Ingest
 from events.models import Cluster, Event
 from events.routing import Namespace
+from tests.events.detectors.objects import endpoints
 from tests.events.detectors.security_objects import policy_report, scan, verdict, vulnerability
 from tests.fakes.objects import crash_looping, deployment, healed, node, not_ready, pod, restarted, stamp
 from tests.making import make_cluster, make_connector, make_subscription
@@ -433,3 +434,14 @@ def test_the_last_words_of_a_container_are_shown_without_secrets(ingest: Ingest)
 
     assert first == f"panic: no answer from postgres://{MASK}@postgres/shop"
     assert Event.objects.get().details["last_error"] == f"panic: password={MASK} is wrong"
+
+
+def test_an_object_of_which_nothing_can_be_remembered_stops_nothing(
+    ingest: Ingest, caplog: pytest.LogCaptureFixture
+) -> None:
+    before_the_calendar = endpoints(("web-1", {"ready": False}), created="0001-01-01T00:00:00+10:00")
+
+    ingest.apply([Seen(before_the_calendar, NOW), seen(crash_looping(pod("web-1", "shop")))])
+
+    assert [event.event_type for event in Event.objects.all()] == ["pod_crash_loop"]
+    assert "service_unavailable failed on EndpointSlice/my-app-slice-1" in caplog.text
