@@ -79,6 +79,7 @@ def endpoints(name: str, behind: list[JSON], *, ready: bool = True) -> JSON:
                 "kubernetes.io/service-name": name,
                 "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
             },
+            "creationTimestamp": objects.EARLIER,
         },
         "addressType": "IPv4",
         "endpoints": [

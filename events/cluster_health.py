@@ -12,6 +12,7 @@ has answered before.
 from __future__ import annotations
 
 import shlex
+import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from connectors.message import Recommendation, Severity
 from events.cluster.objects import Ref
 from events.cluster.readiness import Questions, Readiness, Verdict
 from events.detection import Finding
+from events.draft import SOURCE as WATCH
 from events.draft import draft
 from events.models import STILL_SO, Cluster, Event, WatchState
 from events.record import Batch, Change, write
@@ -91,13 +93,17 @@ _questions = Questions()
 
 
 def report(questions: Questions = _questions) -> None:
-    """Looks at every enabled cluster, and opens, changes and resolves the events that say how it is."""
+    """Looks at every enabled cluster, and opens, changes and resolves the events that say how it is.
+
+    What was found in a cluster that has been removed is resolved, too.
+    """
     answers = questions.ask(Cluster.objects.filter(enabled=True))
     now = timezone.now()
     with transaction.atomic():
         clusters = Cluster.objects.select_for_update().filter(enabled=True, pk__in=answers)
         batch, changed = compare(clusters, answers, _open_events(), now)
         Cluster.objects.bulk_update(changed, ("health",), batch_size=200)
+        batch.resolved += [(event_id, now) for event_id in _of_removed_clusters()]
         if batch:
             write(batch)
 
@@ -248,3 +254,8 @@ def _tell(batch: Batch, cluster: Cluster, finding: Finding, event: Event | None,
 
 def _open_events() -> Iterable[Event]:
     return Event.objects.filter(STILL_SO, event_type=EVENT_TYPE, source=SOURCE)
+
+
+def _of_removed_clusters() -> Iterable[uuid.UUID]:
+    """The open events that a watch found where nobody will ever see their end."""
+    return Event.objects.filter(STILL_SO, source=WATCH, cluster=None).values_list("pk", flat=True)

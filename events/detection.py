@@ -26,6 +26,9 @@ from events.cluster.objects import Object, Ref
 
 T = TypeVar("T", bound=Object)
 
+MOST_LISTED = 100
+"""How many entries a detail has at most that lists what a finding consists of, the worst first."""
+
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What an operator can set for a detector; each detector may add its own.
@@ -68,6 +71,7 @@ class Finding:
     one event.
     `subject` is whom the trouble belongs to, where that is not the object itself: twenty pods of one
     Deployment in trouble are one event. `since` is when it began, or happened, where the cluster says so.
+    `not_before` is until when it does not count, however long it has been so: what is new is not ready yet.
     `severity` overrides the catalog's. `rests_on` names what the object cannot do without, such as the node
     of a pod: what is wrong with that may explain the finding; see `Detector.inhibited_by`.
     """
@@ -79,6 +83,7 @@ class Finding:
     subject: Ref | None = None
     rests_on: tuple[Ref, ...] = ()
     since: datetime | None = None
+    not_before: datetime | None = None
     details: JSONDict = field(default_factory=dict)
     recommendations: tuple[Recommendation, ...] = ()
 
@@ -92,8 +97,8 @@ class Detector(ABC, Generic[T, O]):
     `outlives_object` is for objects that are deleted and made anew
     as a matter of course, such as a scanner's reports: what was found on one is over only after
     `clear_after`, not when it is deleted. With `only_news`, what was so before the cluster was registered is
-    recorded but nobody is told. `grows_by` names the detail that lists what a finding consists of; when it
-    gains an entry, those who know of the event are told.
+    recorded but nobody is told. `grows_by` names the detail that lists what a finding consists of, the
+    worst first and no more than MOST_LISTED; when it gains an entry, those who know of the event are told.
     """
 
     event_type: ClassVar[str]

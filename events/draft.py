@@ -6,8 +6,10 @@ import uuid
 from datetime import datetime
 
 from connectors import bulk
+from connectors.message import JSONDict
 from events import catalog
 from events.cluster.objects import Ref
+from events.masking import mask
 from events.models import Cluster, Event, EventStatus
 from events.record import fingerprint
 from events.tracking import ProblemKey, Sighting
@@ -43,7 +45,7 @@ def draft(
         key=finding.key,
         title=finding.title,
         description=finding.description,
-        details=finding.details,
+        details=_shown(finding.details),
         recommendations=[
             {"action": item.action, "command": item.command} for item in finding.recommendations
         ],
@@ -53,6 +55,15 @@ def draft(
         first_seen=at,
         last_seen=at,
     )
+
+
+def _shown(details: JSONDict) -> JSONDict:
+    """The details without what looks like a secret in the last words of a container.
+
+    These may be the end of its log: https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
+    """
+    said = details.get("last_error")
+    return {**details, "last_error": mask(said)} if isinstance(said, str) else details
 
 
 def name_of(cluster: Cluster, event_type: str, subject: Ref, key: str) -> str:

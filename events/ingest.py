@@ -6,8 +6,8 @@ import logging
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
@@ -17,7 +17,7 @@ from connectors.ids import uuid7
 from connectors.message import JSONDict, Severity
 from events import catalog
 from events.baselines import Baselines
-from events.cluster.objects import Object, Pod, Ref
+from events.cluster.objects import Object, Pod, Ref, bounded
 from events.cluster.watch import Gone, Listed, Seen
 from events.detection import Change, Detector, Finding, Options, all_detectors, options_for
 from events.draft import SOURCE, draft, name_of, problem_of
@@ -30,6 +30,11 @@ from events.routing import Namespace, Routing
 from events.tracking import Decision, Open, ProblemKey, Resolve, Sighting, Tracker, Update
 
 logger = logging.getLogger(__name__)
+
+KEY_LIMIT = 255
+"""Characters of a key as it is recorded."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,7 @@ class Ingest:
         configured = settings.DETECTOR_OPTIONS if configured is None else configured
         by_type: dict[str, _Watching] = {}
         self._unlisted: dict[str, set[tuple[type[Object], str]]] = defaultdict(set)
+        self._kinds_of: dict[str, set[type[Object]]] = defaultdict(set)
         for detector in all_detectors():
             options = options_for(detector, configured)
             if not options.enabled:
@@ -88,16 +94,21 @@ class Ingest:
             by_type.setdefault(detector.event_type, watching)
             for kind in detector.watches:
                 self._by_kind[kind].append(watching)
+                self._kinds_of[detector.event_type].add(kind)
                 namespaces = (cluster.namespaces if kind.resource.namespaced else ()) or ("",)
                 self._unlisted[detector.event_type] |= {(kind, namespace) for namespace in namespaces}
         # Kubernetes cuts its times off to whole seconds: what happens in the second of the registration seems
         # to be from before it, and one event too many is better than a lost one.
         self._registered = cluster.created_at.replace(microsecond=0)
         self._baselines = Baselines(cluster)
+        still_so = list(Event.objects.filter(STILL_SO, cluster=cluster, source=SOURCE))
+        on_record = {problem_of(event): event for event in still_so if event.event_type in by_type}
+        # Of types that are no longer looked for, nobody will see the end.
+        self._abandoned = [event.pk for event in still_so if event.event_type not in by_type]
+        # The kind of the object that each was found on.
+        self._found_on = {problem: event.resource.partition("/")[0] for problem, event in on_record.items()}
         self._tracker = Tracker(
-            (problem_of(event), event.pk, by_type[event.event_type].options)
-            for event in Event.objects.filter(STILL_SO, cluster=cluster, source=SOURCE)
-            if event.event_type in by_type
+            (problem, event.pk, by_type[event.event_type].options) for problem, event in on_record.items()
         )
         self._occurred = Occurrences()
         self._routing = Routing()
@@ -120,6 +131,8 @@ class Ingest:
     def tick(self, now: datetime) -> None:
         """Lets time pass: opens what has held, and resolves what has been over, for long enough."""
         self._occurred.tick(now)
+        self._unwritten.resolved += [(event_id, now) for event_id in self._abandoned]
+        self._abandoned = []
         for decision in self._tracker.tick(now):
             self._decide(decision)
         self._write()
@@ -160,11 +173,15 @@ class Ingest:
         for watching in self._by_kind.get(type(obj), ()):
             detector = watching.detector
             event_type = detector.event_type
+            try:
+                group, remembered = detector.group(obj), detector.remember(obj)
+            except Exception:  # as in `_ask`
+                logger.exception("%s failed on %s", event_type, ref.resource)
+                continue
             before = self._baselines.of(event_type, ref.uid)
-            group, left = detector.group(obj), self._baselines.group_of(event_type, ref.uid)
+            left = self._baselines.group_of(event_type, ref.uid)
             if group is None:
                 self._judge(watching, Change(ref, obj, at, before))
-            remembered = detector.remember(obj)
             if remembered is not None:
                 self._baselines.remember(event_type, ref, remembered, group)
             if group is not None:
@@ -198,8 +215,24 @@ class Ingest:
                 if in_scope and uid not in listed.uids:
                     self._gone(watching, ref, listed.at)
             self._unlisted[event_type].discard((listed.kind, listed.namespace))
-            if not self._unlisted[event_type]:
-                self._tracker.confirm(event_type, listed.at)
+            self._tracker.confirm(event_type, listed.at, self._can_be_told)
+
+    def _can_be_told(self, problem: ProblemKey) -> bool:
+        """Whether all has been listed on which a problem that is on record could still be found."""
+        kind = self._found_on.get(problem, "")
+        return not self._is_unlisted(problem.event_type, kind, problem.namespace)
+
+    def _is_unlisted(self, event_type: str, kind: str, namespace: str) -> bool:
+        """Whether there is no list yet that would have an object of this kind there.
+
+        One kind, or one namespace, may never be listed for want of rights, and says nothing of the others.
+        Of a group it is not known which kind its members are.
+        """
+        is_group = all(watched.resource.kind != kind for watched in self._kinds_of[event_type])
+        return any(
+            (is_group or unlisted.resource.kind == kind) and within in ("", namespace)
+            for unlisted, within in self._unlisted[event_type]
+        )
 
     def _judge(self, watching: _Watching, change: Change[Any]) -> None:
         """Asks the detector, and takes in what it finds."""
@@ -230,7 +263,8 @@ class Ingest:
     def _ask(self, watching: _Watching, change: Change[Any]) -> list[Finding] | None:
         """A detector's findings; None if it failed, which is logged and says nothing about the object."""
         try:
-            return list(watching.detector.detect(change, watching.options))
+            found = watching.detector.detect(change, watching.options)
+            return [_recordable(finding, change.at) for finding in found]
         except Exception:  # one detector's fault must not stop the watch of a cluster
             logger.exception("%s failed on %s", watching.detector.event_type, change.ref.resource)
             return None
@@ -264,7 +298,7 @@ class Ingest:
             if (finding.since or at) >= earliest:
                 sighting = Sighting(ref, finding)
                 event = draft(uuid7(), self.cluster, event_type, sighting, at, self._routed(sighting, obj))
-                if self._unlisted[event_type]:
+                if self._is_unlisted(event_type, ref.kind, ref.namespace):
                     # Found by comparing the first list with what was known before: nobody was watching then.
                     event.details = {**event.details, "seen_late": True}
                 event.status = EventStatus.OCCURRED
@@ -281,7 +315,7 @@ class Ingest:
         if isinstance(decision, Update):
             self._unwritten.changed[decision.event_id] = (decision, obj)
             return
-        detector = self._detector(decision.problem.event_type)
+        detector = self._detector(decision)
         event = self._draft(decision, obj)
         event.inhibited_by_id = self._inhibitor(detector, decision.sighting)
         if detector.only_news and event.occurred_at < self._registered:
@@ -320,7 +354,7 @@ class Ingest:
                     details=event.details,
                     recommendations=event.recommendations,
                     count=event.count,
-                    grows_by=self._detector(update.problem.event_type).grows_by,
+                    grows_by=self._detector(update).grows_by,
                 )
             )
         return changes
@@ -336,8 +370,12 @@ class Ingest:
                     return event_id
         return None
 
-    def _detector(self, event_type: str) -> Detector[Any, Any]:
-        return next(detector for detector in all_detectors() if detector.event_type == event_type)
+    @staticmethod
+    def _detector(decision: Open | Update) -> Detector[Any, Any]:
+        """Who found it. Of several that report one type, the kind of the object tells which."""
+        kind = decision.sighting.ref.kind
+        of_type = [d for d in all_detectors() if d.event_type == decision.problem.event_type]
+        return next((d for d in of_type if kind in {seen.resource.kind for seen in d.watches}), of_type[0])
 
     # --- writing ---
 
@@ -364,3 +402,17 @@ class Ingest:
             event.pk = on_record
             if problem is not None:
                 self._tracker.adopt(problem, on_record)
+
+
+def _recordable(finding: Finding, at: datetime) -> Finding:
+    """The finding as the record can take it, whatever its object says: one must not end the watch of all.
+
+    What a node, or whoever writes a report, says of a time may be none that any calendar has. And by a clock
+    that is ahead of ours nothing has happened that we have not yet seen.
+    """
+    key, since = bounded(finding.key, KEY_LIMIT), finding.since
+    if since is not None:
+        since = min(max(since, EPOCH), at)
+    if key == finding.key and since == finding.since:
+        return finding
+    return replace(finding, key=key, since=since)

@@ -18,6 +18,7 @@ from django.db.models import Q
 from connectors import bulk, tally
 from connectors.message import Severity
 from events import silences
+from events.detection import MOST_LISTED
 from events.excerpt import ADDED
 from events.models import STILL_SO, Event, EventStatus
 from events.route import Turn, route
@@ -57,8 +58,14 @@ class Change:
             return True
         if not self.grows_by:
             return False
-        listed, before = self.details.get(self.grows_by, ()), event.details.get(self.grows_by, ())
-        return isinstance(listed, list | tuple) and not set(listed) <= set(before)
+        listed, before = self.details.get(self.grows_by, ()), set(event.details.get(self.grows_by, ()))
+        if not isinstance(listed, list | tuple):
+            return False
+        if len(before) >= MOST_LISTED:
+            # It was cut off: what stands last now may have been there before, and have moved up.
+            there = [place for place, entry in enumerate(listed) if entry in before]
+            listed = listed[: max(there, default=len(listed))]
+        return not before.issuperset(listed)
 
 
 @dataclass(slots=True)

@@ -8,9 +8,9 @@ It may be told the same thing any number of times; only what is new leads to a d
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from connectors.ids import uuid7
@@ -69,6 +69,8 @@ class Resolve:
 
 Decision: TypeAlias = Open | Update | Resolve
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
 
 @dataclass(slots=True)
 class _Problem:
@@ -83,7 +85,14 @@ class _Problem:
 
     @property
     def latest(self) -> Sighting:
-        return next(reversed(self.sightings.values()))
+        """The one that began last, where the cluster says when; else the one that was seen last.
+
+        Of two reports on a workload, that on its former release may well be read after the other.
+        """
+        last = next(reversed(self.sightings.values()))
+        if last.finding.since is None:
+            return last
+        return max(reversed(self.sightings.values()), key=lambda sighting: sighting.finding.since or _NEVER)
 
 
 class Tracker:
@@ -125,10 +134,17 @@ class Tracker:
         return decisions
 
     def gone(self, event_type: str, ref: Ref, at: datetime, *, lingering: bool = False) -> list[Decision]:
-        """The object is no more: whatever it alone had is over at once, or with `lingering` as ever."""
+        """The object is no more: whatever it alone had is over at once, or with `lingering` as ever.
+
+        So is what it had itself, and no longer had while it was being deleted. The trouble of a workload
+        waits: its next pod may be in the same.
+        """
         decisions: list[Decision] = []
         for problem in list(self._of_object.get((event_type, ref.uid), ())):
             decisions += self._has_not(problem, ref.uid, at, gone=not lingering)
+        if not lingering:
+            for problem in list(self._of_subject.get((event_type, ref.namespace, ref.resource), ())):
+                decisions += self._ended(problem, at)
         self._note(event_type, ref, {})
         return decisions
 
@@ -140,13 +156,13 @@ class Tracker:
             if kind == event_type
         ]
 
-    def confirm(self, event_type: str, at: datetime) -> None:
-        """Every object that could have a problem of that type has been seen.
+    def confirm(self, event_type: str, at: datetime, seen: Callable[[ProblemKey], bool]) -> None:
+        """Every object has been seen that could have a problem of that type for which `seen` says so.
 
         What was open before and was not found on any of them begins to be over.
         """
         for problem, state in self._problems.items():
-            if state.unconfirmed and problem.event_type == event_type:
+            if state.unconfirmed and problem.event_type == event_type and seen(problem):
                 state.unconfirmed = False
                 if not state.sightings:
                     state.over_since = at
@@ -174,7 +190,7 @@ class Tracker:
         self._waiting.discard(problem)
         if known is not None and known.finding == sighting.finding:
             return []
-        return [Update(problem, state.event_id, sighting, len(state.sightings), at)]
+        return [Update(problem, state.event_id, state.latest, len(state.sightings), at)]
 
     def _has_not(self, problem: ProblemKey, uid: str, at: datetime, *, gone: bool) -> list[Decision]:
         state = self._problems[problem]
@@ -186,15 +202,24 @@ class Tracker:
         if state.event_id is None:
             self._forget(problem)
             return []
-        state.over_since = at - timedelta(seconds=state.options.clear_after) if gone else at
+        state.over_since = at
         self._waiting.add(problem)
+        return self._ended(problem, at) if gone else self._settle(problem, at)
+
+    def _ended(self, problem: ProblemKey, at: datetime) -> list[Decision]:
+        """Resolves what waits to be resolved, however long it has been over."""
+        state = self._problems[problem]
+        if state.over_since is None:
+            return []
+        state.over_since = at - timedelta(seconds=state.options.clear_after)
         return self._settle(problem, at)
 
     def _settle(self, problem: ProblemKey, now: datetime) -> list[Decision]:
         """Opens or resolves a waiting problem if its time has come."""
         state = self._problems[problem]
         if state.event_id is None and state.since is not None:
-            if now - state.since < timedelta(seconds=state.options.for_seconds):
+            not_before = state.latest.finding.not_before or state.since
+            if now < max(not_before, state.since + timedelta(seconds=state.options.for_seconds)):
                 return []
             self._waiting.discard(problem)
             state.event_id = uuid7()

@@ -92,7 +92,7 @@ class Status:
     def _count_nodes(self, observation: Observation) -> None:
         if isinstance(observation, Seen):
             if isinstance(observation.obj, Node):
-                self._nodes[observation.obj.metadata.uid] = _is_ready(observation.obj)
+                self._nodes[observation.obj.metadata.uid] = _is_ready(observation.obj, observation.at)
         elif isinstance(observation, Gone):
             if observation.ref.kind == Node.resource.kind:
                 self._nodes.pop(observation.ref.uid, None)
@@ -137,9 +137,14 @@ def _overall(states: list[Problem | Connected | None]) -> tuple[WatchState, str]
     return WatchState.CONNECTING, ""
 
 
-def _is_ready(node: Node) -> bool:
-    """Whether it works. One that is being removed on purpose, and so not ready, is as it should be."""
+def _is_ready(node: Node, at: datetime) -> bool:
+    """Whether it works. One that is being removed on purpose, or joins, is not ready and as it should be.
+
+    A node says at least every five minutes how it is, so that one that never gets ready is found out.
+    """
     if node.removal or node.metadata.deletion_timestamp is not None:
+        return True
+    if (joins_until := node.joins_until) is not None and at < joins_until:
         return True
     return any(
         condition.type == "Ready" and condition.status == "True" for condition in node.status.conditions or ()

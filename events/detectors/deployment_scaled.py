@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import ClassVar
 
 from connectors.message import JSONDict, Recommendation, Severity
-from events.cluster.objects import Deployment, ManagedField, Object, StatefulSet, Workload
+from events.cluster.objects import Deployment, ManagedField, Object, Ref, StatefulSet, Workload
 from events.detection import Change, Detector, Finding, Options
+
+AUTOSCALER = "HorizontalPodAutoscaler"
 
 
 class DeploymentScaled(Detector[Workload, Options]):
@@ -49,14 +52,17 @@ class DeploymentScaled(Detector[Workload, Options]):
                 "direction": "up" if now > before else "down",
             }
             | ({"actor": actor} if actor else {}),
-            recommendations=(
-                Recommendation("See its state and recent events", change.ref.kubectl("describe")),
-                Recommendation(
-                    "If that was not meant, scale it back",
-                    change.ref.kubectl("scale", f"--replicas={before}"),
-                ),
-            ),
+            recommendations=_recommendations(change.ref, before, actor),
         )
+
+
+def _recommendations(workload: Ref, before: int, actor: str) -> tuple[Recommendation, ...]:
+    look = Recommendation("See its state and recent events", workload.kubectl("describe"))
+    if actor == AUTOSCALER:  # it would set any other number back within seconds
+        listed = shlex.join(("kubectl", "get", "horizontalpodautoscalers", "-n", workload.namespace))
+        return look, Recommendation("See what the autoscalers measure and want", listed)
+    scale = workload.kubectl("scale", f"--replicas={before}")
+    return look, Recommendation("If that was not meant, scale it back", scale)
 
 
 def _setter(workload: Workload) -> ManagedField | None:
@@ -68,5 +74,5 @@ def _setter(workload: Workload) -> ManagedField | None:
 def _name(setter: ManagedField) -> str:
     """The manager's name; of what the controller manager runs, only the autoscaler scales."""
     if setter.manager == "kube-controller-manager":
-        return "HorizontalPodAutoscaler"
+        return AUTOSCALER
     return setter.manager

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from connectors.message import JSONDict, Recommendation, Severity
 from events.cluster.objects import Object, Ref, Resource, Struct, is_generated
-from events.detection import Change, Detector, Finding, Options
+from events.detection import MOST_LISTED, Change, Detector, Finding, Options
 
 MANAGED_BY = ("app.kubernetes.io/managed-by", "kyverno")
-NAMED, DESCRIBED = 100, 5
-"""How many policies are named in the details, and how many are told in words."""
+DESCRIBED = 5
+"""How many policies are told in words."""
 
 
 class Scope(Struct, frozen=True):
@@ -127,6 +127,6 @@ def _details(about: Ref, policies: list[str], failed: list[Result]) -> JSONDict:
     return {
         "namespace": about.namespace,
         "name": about.name,
-        "policies": policies[:NAMED],
+        "policies": policies[:MOST_LISTED],
         "failed_rules": len(failed),
     }

@@ -18,6 +18,9 @@ PRESSURES = {
 }
 """Conditions of a node that are bad when they hold, in words; `Ready` is bad when it does not."""
 
+WHILE_JOINING = ("Ready", "NetworkUnavailable")
+"""What no node is, or has, from its first moment."""
+
 
 class NodeUnhealthyOptions(Options, frozen=True):
     """A node that is away for a moment rings nobody, and one that comes and goes rings once."""
@@ -30,7 +33,7 @@ class NodeUnhealthy(Detector[Node, NodeUnhealthyOptions]):
     """Each bad condition of a node is a finding of its own.
 
     A node that is being removed on purpose is expected to go. One that has been cordoned is being worked
-    on: that it goes is put on record, at the lowest severity.
+    on: that it goes is put on record, at the lowest severity. One that has only just joined is not ready yet.
     """
 
     event_type = "node_unhealthy"
@@ -54,8 +57,9 @@ class NodeUnhealthy(Detector[Node, NodeUnhealthyOptions]):
                 description=_description(condition, node.spec.unschedulable),
                 severity=severity,
                 since=condition.last_transition_time,
+                not_before=node.joins_until if condition.type in WHILE_JOINING else None,
                 details=_details(node, condition),
-                recommendations=_recommendations(change.ref),
+                recommendations=_recommendations(change.ref, node.spec.unschedulable),
             )
 
 
@@ -83,10 +87,10 @@ def _details(node: Node, condition: Condition) -> JSONDict:
     return {name: value for name, value in known.items() if value} | {"cordoned": node.spec.unschedulable}
 
 
-def _recommendations(node: Ref) -> tuple[Recommendation, ...]:
+def _recommendations(node: Ref, cordoned: bool) -> tuple[Recommendation, ...]:
     pods_on_it = shlex.quote(f"--field-selector=spec.nodeName={node.name}")
-    return (
+    look = (
         Recommendation("Check the node's conditions and recent events", node.kubectl("describe")),
         Recommendation("See which pods run on it", f"kubectl get pods -A -o wide {pods_on_it}"),
-        Recommendation("Keep new pods away from it", node.kubectl("cordon")),
     )
+    return look if cordoned else (*look, Recommendation("Keep new pods away from it", node.kubectl("cordon")))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from connectors.message import JSONDict, Recommendation, iso
-from events.cluster.objects import Object, Pod, Ref
+from events.cluster.objects import ContainerStatus, Object, Pod, Ref, Terminated
 from events.detection import Change, Detector, Finding, Options
 
 
@@ -43,7 +43,7 @@ class OomRestart(Detector[Pod, Options]):
                     description=_description(container.name, facts),
                     since=since,
                     details=facts,
-                    recommendations=_recommendations(change.ref, pod.workload, facts),
+                    recommendations=_recommendations(pod, container, ended, facts),
                 )
 
 
@@ -53,21 +53,32 @@ def _description(container: str, facts: JSONDict) -> str:
     return f"Container {container} has no memory limit and was killed when its node or pod had none left."
 
 
-def _recommendations(pod: Ref, workload: Ref, facts: JSONDict) -> tuple[Recommendation, ...]:
-    container: str = facts.get("container", "")
+def _recommendations(
+    pod: Pod, container: ContainerStatus, ended: Terminated, facts: JSONDict
+) -> tuple[Recommendation, ...]:
+    # A run that nothing follows stays the current one, and asking for the previous one is an error.
+    current = ended is container.state.terminated and not pod.restarts
     advice = [
         Recommendation(
             "Check what the container logged before it was killed",
-            pod.kubectl("logs", "-c", container, "--previous", "--tail=100"),
-        ),
-        Recommendation("See how much memory it uses now", pod.kubectl("top", "--containers")),
+            pod.ref.kubectl(
+                "logs", "-c", container.name, *(() if current else ("--previous",)), "--tail=100"
+            ),
+        )
     ]
-    twice = _twice(facts.get("memory_limit", ""))
+    if not pod.is_over:
+        advice.append(
+            Recommendation("See how much memory it uses now", pod.ref.kubectl("top", "--containers"))
+        )
+    twice, workload = _twice(facts.get("memory_limit", "")), pod.workload
     if twice and workload.kind in ("Deployment", "StatefulSet", "DaemonSet"):
         advice.append(
             Recommendation(
                 f"If it needs the memory, raise the limit, to {twice} say",
-                workload.kubectl("set resources", "-c", container, f"--limits=memory={twice}"),
+                # It does not find init containers.
+                workload.kubectl("edit")
+                if pod.is_init(container.name)
+                else workload.kubectl("set resources", "-c", container.name, f"--limits=memory={twice}"),
             )
         )
     if "memory_limit" not in facts and "node" in facts:

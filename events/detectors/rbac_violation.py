@@ -19,13 +19,21 @@ MASTERS = "system:masters"
 ACCOUNT = "system:serviceaccount:"
 ACCOUNTS = "system:serviceaccounts"
 
-DEFAULT_LABEL = ("kubernetes.io/bootstrapping", "rbac-defaults")
-"""On what the API server itself makes and mends:
-https://kubernetes.io/docs/reference/access-authn-authz/rbac/#default-roles-and-role-bindings
+# What Kubernetes and kubeadm bring with them is known by the rights that it gives and to whom: how a role or
+# a binding is named and labelled is for whoever makes it to choose.
+KUBEADM_ADMINS = "kubeadm:cluster-admins"
+"""The group of the administrators that kubeadm makes."""
+PUBLIC_ROLES = (
+    "system:public-info-viewer",
+    "system:discovery",
+    "system:basic-user",
+    "system:openshift:public-info-viewer",
+)
+"""What anybody may see of a cluster: its version, that it is well, which kinds it has:
+https://kubernetes.io/docs/reference/access-authn-authz/rbac/#discovery-roles
 """
-
-KUBEADM = ("kubeadm:cluster-admins", "kubeadm:bootstrap-signer-clusterinfo")
-"""What kubeadm gives to its own administrators, and to a machine that wants to join and knows nobody yet."""
+JOINING = ("kube-public", "kubeadm:bootstrap-signer-clusterinfo")
+"""Namespace and role by which kubeadm tells a machine where it is to join, which knows nobody yet."""
 
 PUBLIC = ("system:anonymous", "system:unauthenticated")
 POWERFUL = ("cluster-admin", "admin", "edit")
@@ -58,21 +66,9 @@ class RightsMeta(Meta, frozen=True):
 
 
 class Rights(Object, frozen=True):
-    """What any of the four kinds has: a default one may be part of Kubernetes, and it may be changed."""
+    """What any of the four kinds has."""
 
     metadata: RightsMeta = RightsMeta()
-
-    @property
-    def is_default(self) -> bool:
-        """Whether it is Kubernetes' own, or its provider's. The binding `cluster-admin` is left to be looked
-        at: another subject added to it is the least conspicuous way to become an administrator.
-        """
-        meta, (label, value) = self.metadata, DEFAULT_LABEL
-        if meta.name == "cluster-admin" and isinstance(self, Binding):
-            return False
-        return (
-            meta.name.startswith("system:") or meta.name in KUBEADM or (meta.labels or {}).get(label) == value
-        )
 
     @property
     def given_at(self) -> datetime | None:
@@ -180,6 +176,16 @@ class Role(Rights, frozen=True):
 
     rules: tuple[PolicyRule, ...] | None = None
 
+    @property
+    def allows_everything(self) -> bool:
+        """Whether one of its rules does."""
+        return any(rule.allows_everything for rule in self.rules or ())
+
+    @property
+    def is_cluster_admin(self) -> bool:
+        """Whether it is the one that is to allow everything."""
+        return isinstance(self, ClusterRole) and self.metadata.name == "cluster-admin"
+
 
 class ClusterRole(Role, frozen=True):
     """Allows something anywhere, or wherever it is bound."""
@@ -201,11 +207,9 @@ class RbacViolation(Detector[Rights, Options]):
 
     def detect(self, change: Change[Rights], options: Options) -> Iterator[Finding]:
         rights = change.new
-        if rights is None or rights.is_default:
-            return
         if isinstance(rights, Binding):
             yield from _of_binding(rights)
-        elif isinstance(rights, Role) and any(rule.allows_everything for rule in rights.rules or ()):
+        elif isinstance(rights, Role) and rights.allows_everything and not rights.is_cluster_admin:
             yield _of_role(rights)
 
 
@@ -234,7 +238,7 @@ def _of_binding(binding: Binding) -> Iterator[Finding]:
     broken = {
         subject.key: (subject, rule)
         for subject in binding.subjects or ()
-        if (rule := _rule(binding.role_ref, subject))
+        if (rule := _rule(binding, subject))
     }
     if len(broken) <= MANY:
         for key, (subject, rule) in broken.items():
@@ -244,11 +248,14 @@ def _of_binding(binding: Binding) -> Iterator[Finding]:
         yield _finding(binding, "many", subjects, sorted(set(rules)))
 
 
-def _rule(role: RoleRef, subject: Subject) -> str:
+def _rule(binding: Binding, subject: Subject) -> str:
     """Which rule is broken when the subject has the role; "" if none is."""
+    role = binding.role_ref
     if subject.name in PUBLIC:
-        return "anonymous"
-    if subject.kind == "Group" and subject.name == MASTERS:  # may do everything without any binding
+        joining = role.kind == "Role" and (binding.metadata.namespace, role.name) == JOINING
+        return "" if joining or (role.kind == "ClusterRole" and role.name in PUBLIC_ROLES) else "anonymous"
+    # The first may do everything without any binding.
+    if subject.kind == "Group" and subject.name in (MASTERS, KUBEADM_ADMINS):
         return ""
     if role.is_powerful and subject.is_everyone:
         return "everyone"

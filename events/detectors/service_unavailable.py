@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 import msgspec
 
-from connectors.message import JSONDict, Recommendation
+from connectors.message import JSONDict, Recommendation, iso
 from events.cluster.objects import Object, Ref, Resource, Struct
 from events.detection import Change, Detector, Finding, Options
 
 SERVICE = "kubernetes.io/service-name"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 NAMED_PODS = 3
+STARTING = timedelta(minutes=5)
+"""How long a new service may take until one of its endpoints is ready: images are pulled, programs start."""
 
 
 class EndpointConditions(Struct, frozen=True):
@@ -61,6 +64,7 @@ class _Slice(msgspec.Struct, frozen=True):
     """What is remembered of a slice: how many endpoints, and which pods are among those that wait."""
 
     family: str = ""
+    created: datetime | None = None
     selected: bool = False
     ready: int = 0
     waiting: int = 0
@@ -81,8 +85,8 @@ class ServiceUnavailable(Detector[EndpointSlice, ServiceUnavailableOptions]):
     look at the service itself: Kubernetes makes slices for just these, and says so in their label
     (https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/#management).
 
-    A service without any endpoint is silent: that is what scaling to 0 looks like from here, and so do pods
-    that cannot be placed on a node.
+    A new service is given time to start. A service without any endpoint is silent: that is what scaling to 0
+    looks like from here, and so do pods that cannot be placed on a node.
     """
 
     event_type = "service_unavailable"
@@ -104,6 +108,7 @@ class ServiceUnavailable(Detector[EndpointSlice, ServiceUnavailableOptions]):
         names = sorted({endpoint.target_ref.name for endpoint in waiting} - {""})
         return {
             "family": obj.address_type,
+            "created": iso(created) if (created := obj.metadata.creation_timestamp) else None,
             "selected": labels.get(MANAGED_BY) == "endpointslice-controller.k8s.io",
             "ready": len(ready),
             "waiting": len(waiting),
@@ -119,8 +124,10 @@ class ServiceUnavailable(Detector[EndpointSlice, ServiceUnavailableOptions]):
             return
         pods = sorted({pod for slice_ in slices for pod in slice_.pods})[:NAMED_PODS]
         service = change.ref
+        oldest = min((slice_.created for slice_ in slices if slice_.created), default=None)
         yield Finding(
             key="endpoints",
+            not_before=oldest + STARTING if oldest else None,
             title=f"Service {service.name} has no ready endpoint",
             description="Its only endpoint is not ready."
             if endpoints == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -14,14 +15,18 @@ from django.test import Client
 from django.urls import reverse
 
 from connectors.models import Delivery
+from events.cluster.decoding import decode
+from events.cluster.objects import Pod
 from events.cluster.readiness import Questions, Verdict
+from events.cluster.watch import Seen
 from events.cluster_health import CLEAR_AFTER, HOLD, Cause, Memory, compare, judge, report
 from events.detection import Finding
+from events.ingest import Ingest
 from events.models import Access, Cluster, Event, EventStatus, WatchState
 from events.tasks import check_clusters
 from events.watcher import ClusterWatcher
 from tests.fakes.kubernetes import FakeKubernetes
-from tests.fakes.objects import node, pod
+from tests.fakes.objects import crash_looping, node, pod
 from tests.making import make_connector, make_subscription
 from tests.waiting import BUSY, PATIENCE, until
 
@@ -315,6 +320,30 @@ def test_of_a_cluster_that_is_disabled_or_deleted_all_is_over(
     report(questions)
     assert events() == [("nodes", EventStatus.RESOLVED)]
     assert len(server.requests) == asked
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_found_in_a_cluster_is_over_when_that_is_removed_and_told(
+    server: FakeKubernetes, questions: Questions
+) -> None:
+    connector = make_connector()
+    connector.deliver_brief = True
+    connector.save()
+    make_subscription(connector)
+    removed, kept = register(server), register(server, "staging")
+    for cluster in (removed, kept):
+        looping = crash_looping(pod("web-1"))
+        looping["metadata"]["uid"] = "1"
+        Ingest(cluster).apply([Seen(decode(json.dumps(looping).encode(), Pod), datetime.now(UTC))])
+
+    removed.delete()
+    report(questions)
+    report(questions)
+
+    found = Event.objects.filter(event_type="pod_crash_loop").order_by("cluster_name")
+    assert list(found.values_list("cluster_name", "status")) == [("prod", "resolved"), ("staging", "firing")]
+    told = Delivery.objects.filter(message__cluster="prod").order_by("id")
+    assert list(told.values_list("message__status", flat=True)) == ["firing", "resolved"]
 
 
 @pytest.mark.django_db(transaction=True)

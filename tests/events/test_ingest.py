@@ -12,13 +12,16 @@ from django.db import OperationalError, transaction
 from django.db.transaction import Atomic
 
 from connectors.models import Delivery
+from connectors.secrets import MASK
 from events.cluster.decoding import decode
 from events.cluster.objects import Deployment, Node, Object, Pod
 from events.cluster.watch import Gone, Listed, Seen
-from events.detectors.rbac_violation import ClusterRoleBinding
+from events.detectors.rbac_violation import ClusterRole, ClusterRoleBinding
 from events.ingest import Ingest
 from events.models import Cluster, Event
 from events.routing import Namespace
+from tests.events.detectors.objects import endpoints
+from tests.events.detectors.security_objects import policy_report, scan, verdict, vulnerability
 from tests.fakes.objects import crash_looping, deployment, healed, node, not_ready, pod, restarted, stamp
 from tests.making import make_cluster, make_connector, make_subscription
 
@@ -120,6 +123,34 @@ def test_the_restarts_of_a_crash_loop_are_recorded_and_not_told(ingest: Ingest) 
     assert told() == [("pod_crash_loop", "firing")]
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (scan(vulnerability("CVE-2026-1")), scan(vulnerability("CVE-2026-1"), vulnerability("CVE-2026-2"))),
+        (policy_report(verdict("limits")), policy_report(verdict("limits"), verdict("probes"))),
+    ],
+    ids=["Trivy", "Kyverno"],
+)
+def test_what_a_scanner_newly_finds_is_told_though_two_of_them_report_one_type(
+    ingest: Ingest, before: Object, after: Object
+) -> None:
+    ingest.apply([Seen(before, NOW)])
+    ingest.apply([Seen(before, NOW)])
+    ingest.apply([Seen(after, NOW)])
+
+    assert told() == [("security_vulnerability", "firing"), ("security_vulnerability", "firing")]
+
+
+def test_of_more_than_can_be_listed_what_moves_up_is_not_news_and_what_is_worse_is(ingest: Ingest) -> None:
+    many = [vulnerability(f"CVE-2026-{number:03}", score=10 - number / 100) for number in range(150)]
+    ingest.apply([Seen(scan(*many), NOW)])
+
+    ingest.apply([Seen(scan(*many[1:]), NOW)])
+    assert len(told()) == 1
+    ingest.apply([Seen(scan(vulnerability("CVE-2026-999", score=9.5), *many[1:]), NOW)])
+    assert len(told()) == 2
+
+
 SECOND = timedelta(seconds=1)
 # A moment with nine tenths of a second that the API server's times do not have.
 REGISTERED = NOW.replace(microsecond=900_000)
@@ -206,6 +237,51 @@ def test_what_happens_while_somebody_watches_is_not_marked(ingest: Ingest) -> No
     assert "seen_late" not in Event.objects.get().details
 
 
+def test_a_kind_that_is_never_listed_makes_nothing_late_of_what_happens_to_another(ingest: Ingest) -> None:
+    ingest.apply([seen(deployment("web", 3)), Listed(Deployment, "", frozenset({"uid-web"}), NOW)])
+
+    ingest.apply([seen(deployment("web", 5))])  # there was no list of StatefulSets
+
+    event = Event.objects.get()
+    assert (event.event_type, "seen_late" in event.details) == ("deployment_scaled", False)
+
+
+def test_what_was_over_when_its_namespace_was_listed_is_resolved_though_another_never_is() -> None:
+    cluster = make_cluster(namespaces=["shop", "payments"])
+    Ingest(cluster, AT_ONCE).apply([seen(crash_looping(pod("web-1", "shop")))])
+
+    again = Ingest(cluster, AT_ONCE)
+    again.apply([Listed(Pod, "shop", frozenset(), NOW)])
+    again.tick(NOW)
+
+    assert Event.objects.get().status == "resolved"
+
+
+@pytest.mark.parametrize(
+    ("listed", "status"),
+    [(ClusterRole, "firing"), (ClusterRoleBinding, "resolved")],
+    ids=["roles", "bindings"],
+)
+def test_what_was_over_is_resolved_when_its_own_kind_has_been_listed(
+    cluster: Cluster, listed: type[Object], status: str
+) -> None:
+    Ingest(cluster, AT_ONCE).apply([seen(admin_since(NOW))])
+
+    again = Ingest(cluster, AT_ONCE)
+    again.apply([Listed(listed, "", frozenset(), NOW)])
+    again.tick(NOW)
+
+    assert Event.objects.get().status == status
+
+
+def test_what_is_no_longer_looked_for_is_over(cluster: Cluster) -> None:
+    Ingest(cluster, AT_ONCE).apply([seen(crash_looping(pod("web-1", "shop")))])
+
+    Ingest(cluster, {"pod_crash_loop": {"enabled": False}}).tick(NOW)
+
+    assert Event.objects.get().status == "resolved"
+
+
 def test_what_is_not_in_a_new_list_is_gone(ingest: Ingest) -> None:
     ingest.apply([seen(crash_looping(pod("web-1", "shop")))])
 
@@ -288,3 +364,84 @@ def test_a_deleted_pod_ends_its_trouble(ingest: Ingest) -> None:
         ingest.apply([Gone(looping.obj.ref, NOW + timedelta(seconds=1))])
 
     assert Event.objects.get().status == "resolved"
+
+
+def owned_by(kind: str, name: str, pod_name: str = "web-1") -> Seen:
+    """A pod in a crash loop that says so of its owner."""
+    web = crash_looping(pod(pod_name, "shop"))
+    web["metadata"]["ownerReferences"] = [{"kind": kind, "name": name, "controller": True}]
+    return seen(web)
+
+
+def test_names_of_any_length_are_recorded_and_still_told_apart(ingest: Ingest) -> None:
+    ingest.apply([owned_by("K" * 300, "x" * 5000 + end, f"web-{end}") for end in "ab"])
+
+    subjects = set(Event.objects.values_list("subject", flat=True))
+    assert [len(subject) for subject in subjects] == [320, 320]
+
+
+def test_a_key_of_any_length_is_recorded(ingest: Ingest) -> None:
+    web = restarted(pod("web-1", "shop"))
+    web["status"]["containerStatuses"][0]["lastState"]["terminated"]["containerID"] = "x" * 5000
+
+    ingest.apply([seen(web)])
+
+    assert len(Event.objects.get().key) == 255
+
+
+def test_what_has_a_name_that_was_cut_is_known_again_after_a_restart(cluster: Cluster) -> None:
+    looping = owned_by("Job", "x" * 5000)
+    Ingest(cluster, AT_ONCE).apply([looping])
+
+    again = Ingest(cluster, AT_ONCE)
+    again.apply([looping])
+    for kind in again.kinds:
+        again.apply([Listed(kind, "", frozenset({looping.obj.ref.uid}), NOW)])
+    again.tick(NOW + timedelta(days=1))
+
+    assert [event.status for event in Event.objects.all()] == ["firing"]
+
+
+@pytest.mark.parametrize(
+    ("told_by_the_node", "recorded"),
+    [
+        ("0001-01-01T00:00:00+10:00", datetime(1970, 1, 1, tzinfo=UTC)),
+        (stamp(NOW + timedelta(minutes=5)), NOW),
+    ],
+    ids=["before the calendar", "by a clock that is ahead"],
+)
+def test_a_time_that_cannot_be_is_recorded_as_the_nearest_that_can(
+    ingest: Ingest, told_by_the_node: str, recorded: datetime
+) -> None:
+    down = not_ready(node("node-1"))
+    for condition in down["status"]["conditions"]:
+        condition["lastTransitionTime"] = told_by_the_node
+
+    ingest.apply([seen(down)])
+
+    assert Event.objects.get().occurred_at == recorded
+
+
+def test_the_last_words_of_a_container_are_shown_without_secrets(ingest: Ingest) -> None:
+    web = crash_looping(pod("web-1", "shop"))
+    ended = web["status"]["containerStatuses"][0]["lastState"]["terminated"]
+    ended["message"] = "panic: no answer from postgres://shop:4kj2h3k4j@postgres/shop\n"
+
+    ingest.apply([seen(web)])
+    first = Event.objects.get().details["last_error"]
+    ended["message"] = "panic: password=hunter2 is wrong"
+    ingest.apply([seen(web)])
+
+    assert first == f"panic: no answer from postgres://{MASK}@postgres/shop"
+    assert Event.objects.get().details["last_error"] == f"panic: password={MASK} is wrong"
+
+
+def test_an_object_of_which_nothing_can_be_remembered_stops_nothing(
+    ingest: Ingest, caplog: pytest.LogCaptureFixture
+) -> None:
+    before_the_calendar = endpoints(("web-1", {"ready": False}), created="0001-01-01T00:00:00+10:00")
+
+    ingest.apply([Seen(before_the_calendar, NOW), seen(crash_looping(pod("web-1", "shop")))])
+
+    assert [event.event_type for event in Event.objects.all()] == ["pod_crash_loop"]
+    assert "service_unavailable failed on EndpointSlice/my-app-slice-1" in caplog.text

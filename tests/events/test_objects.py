@@ -98,6 +98,33 @@ def test_another_owner_is_named_as_it_is(kind: str) -> None:
     assert owned_by(kind, "my-app").workload == Ref(kind, "my-app", "default")
 
 
+def of_job(name: str, created: str | None) -> Pod:
+    owner = {"kind": "Job", "name": name, "controller": True}
+    return pod(meta={"ownerReferences": [owner], "labels": {}, "creationTimestamp": created})
+
+
+def test_all_runs_of_a_cron_job_are_one_workload() -> None:
+    # The minutes from 1970 to 10:20 and to 10:25 on 15 January 2026.
+    first = of_job("nightly-backup-29474540", "2026-01-15T10:20:00Z")
+    second = of_job("nightly-backup-29474545", "2026-01-15T10:26:12Z")
+
+    assert first.workload == second.workload == Ref("CronJob", "nightly-backup", "default")
+
+
+@pytest.mark.parametrize(
+    ("name", "created"),
+    [
+        ("import", "2026-01-15T10:20:00Z"),
+        ("import-20260115", "2026-01-15T10:20:00Z"),
+        ("import-29474540", "2026-03-15T10:20:00Z"),
+        ("import-29474540", None),
+    ],
+    ids=["no number", "a day", "another time", "no time"],
+)
+def test_a_job_that_somebody_named_is_named_as_it_is(name: str, created: str | None) -> None:
+    assert of_job(name, created).workload == Ref("Job", name, "default")
+
+
 def test_a_static_pod_is_named_itself_rather_than_its_node() -> None:
     static = owned_by("Node", "node-1")
 
@@ -180,3 +207,19 @@ def test_who_owns_the_number_of_replicas_is_told_from_who_owns_the_status() -> N
     owners = deployment(3, managed("helm", "template"), status, managed("kubectl", "replicas"))
 
     assert [field.manager for field in owners.replicas_managers] == ["kubectl"]
+
+
+# --- commands ---
+
+
+@pytest.mark.parametrize(
+    ("ref", "command"),
+    [
+        (Ref("Pod", "web-1", "shop"), "kubectl delete pod web-1 -n shop"),
+        (Ref("ClusterRole", "all rights; reboot"), "kubectl delete clusterrole 'all rights; reboot'"),
+        (Ref("ClusterRoleBinding", "--all"), "kubectl delete -- clusterrolebinding --all"),
+        (Ref("RoleBinding", "-A", "shop"), "kubectl delete -n shop -- rolebinding -A"),
+    ],
+)
+def test_whatever_an_object_is_named_a_command_is_about_it_alone(ref: Ref, command: str) -> None:
+    assert ref.kubectl("delete") == command

@@ -73,6 +73,17 @@ def test_two_objects_of_one_subject_are_one_problem() -> None:
     assert isinstance(over, Resolve)
 
 
+def test_what_began_last_is_told_whatever_is_seen_last() -> None:
+    tracker = Tracker()
+    old, new = finding(title="old scan", since=at(0)), finding(title="new scan", since=at(60))
+    tracker.observe(TYPE, pod("new"), [new], AT_ONCE, at(100))
+
+    [update] = tracker.observe(TYPE, pod("old"), [old], AT_ONCE, at(101))
+
+    assert isinstance(update, Update)
+    assert (update.sighting.finding.title, update.count) == ("new scan", 2)
+
+
 def test_each_of_many_objects_is_compared_with_itself() -> None:
     tracker = Tracker()
     tracker.observe(TYPE, pod("a"), [finding(title="a")], AT_ONCE, at(0))
@@ -94,6 +105,41 @@ def test_a_deleted_object_resolves_all_of_its_own_at_once() -> None:
     assert tracker.objects(TYPE) == []
 
 
+def test_what_is_being_deleted_is_over_at_once_when_it_is_gone() -> None:
+    tracker = Tracker()
+    options = Options(clear_after=600)
+    [opened] = tracker.observe(TYPE, pod("a"), [finding(subject=None)], options, at(0))
+
+    assert tracker.observe(TYPE, pod("a"), [], options, at(1)) == []  # as it is while it terminates
+    [resolved] = tracker.gone(TYPE, pod("a"), at(31))
+
+    assert resolved == Resolve(opened.problem, opened.event_id, at(31))
+    assert tracker.tick(at(1000)) == []
+
+
+def test_a_workload_whose_pod_is_being_deleted_may_have_another_in_the_same_trouble() -> None:
+    tracker = Tracker()
+    options = Options(clear_after=600)
+    tracker.observe(TYPE, pod("a"), [finding()], options, at(0))
+    tracker.observe(TYPE, pod("a"), [], options, at(1))
+
+    assert tracker.gone(TYPE, pod("a"), at(31)) == []
+    [update] = tracker.observe(TYPE, pod("b"), [finding()], options, at(60))
+
+    assert isinstance(update, Update)
+
+
+def test_a_namesake_that_has_the_trouble_is_not_what_was_deleted() -> None:
+    tracker = Tracker()
+    options = Options(clear_after=600)
+    namesake = Ref("Pod", "a", "shop", uid="another")
+    tracker.observe(TYPE, pod("a"), [finding(subject=None)], options, at(0))
+    tracker.observe(TYPE, pod("a"), [], options, at(1))
+    tracker.observe(TYPE, namesake, [finding(subject=None)], options, at(2))
+
+    assert tracker.gone(TYPE, pod("a"), at(3)) == []
+
+
 def test_a_problem_opens_only_when_it_has_held() -> None:
     tracker = Tracker()
     options = Options(for_seconds=60)
@@ -104,6 +150,17 @@ def test_a_problem_opens_only_when_it_has_held() -> None:
 
     assert isinstance(opened, Open)
     assert tracker.tick(at(61)) == []
+
+
+def test_what_is_new_does_not_count_before_its_time() -> None:
+    tracker = Tracker()
+    options = Options(for_seconds=60)
+
+    assert tracker.observe(TYPE, pod("a"), [finding(not_before=at(300))], options, at(0)) == []
+    assert tracker.tick(at(299)) == []
+    [opened] = tracker.tick(at(300))
+
+    assert isinstance(opened, Open)
 
 
 def test_holding_counts_from_when_the_cluster_says_it_began() -> None:
@@ -145,7 +202,7 @@ def test_what_was_open_before_a_restart_is_not_opened_again() -> None:
     second = Tracker([(opened.problem, opened.event_id, AT_ONCE)])
 
     [decision] = second.observe(TYPE, pod("a"), [finding()], AT_ONCE, at(10))
-    second.confirm(TYPE, at(11))
+    second.confirm(TYPE, at(11), lambda _: True)
 
     assert isinstance(decision, Update)
     assert decision.event_id == opened.event_id
@@ -159,7 +216,7 @@ def test_what_was_open_before_a_restart_and_is_no_more_resolves_once_all_has_bee
     second = Tracker([(opened.problem, opened.event_id, options)])
 
     assert second.tick(at(1000)) == []
-    second.confirm(TYPE, at(1000))
+    second.confirm(TYPE, at(1000), lambda _: True)
     assert second.tick(at(1059)) == []
     [resolved] = second.tick(at(1060))
 

@@ -197,7 +197,11 @@ def node(name: str, ready: bool = True, *, taints: Sequence[JSON] = (), labels: 
     obj: JSON = {
         "kind": "Node",
         "apiVersion": "v1",
-        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, **(labels or {})}},
+        "metadata": {
+            "name": name,
+            "labels": {"kubernetes.io/hostname": name, **(labels or {})},
+            "creationTimestamp": EARLIER,
+        },
         "spec": {"taints": list(taints)} if taints else {},
         "status": {
             "capacity": {"cpu": "4", "memory": "16Gi", "pods": "110"},

@@ -9,7 +9,16 @@ Here are the kinds that several detectors read. What only one does is declared i
 
 from __future__ import annotations
 
-from events.cluster.objects.base import Condition, Meta, Object, OwnerReference, Ref, Resource, Struct
+from events.cluster.objects.base import (
+    Condition,
+    Meta,
+    Object,
+    OwnerReference,
+    Ref,
+    Resource,
+    Struct,
+    bounded,
+)
 from events.cluster.objects.names import deployment_of, is_generated
 from events.cluster.objects.nodes import REMOVAL_TAINTS, Node, NodeSpec, NodeStatus, Taint
 from events.cluster.objects.pods import (
@@ -66,6 +75,7 @@ __all__ = [
     "Workload",
     "WorkloadMeta",
     "WorkloadSpec",
+    "bounded",
     "deployment_of",
     "is_generated",
 ]

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from datetime import datetime
 from typing import ClassVar
 
 import msgspec
+
+RESOURCE_LIMIT = 320
+"""Characters of a kind and name as they are recorded. The API server bounds most names, but not those of
+owners, which whoever makes a pod may write, nor those of roles and their bindings."""
+
+
+def bounded(text: str, limit: int) -> str:
+    """`text`, or of a longer one its beginning and a hash of it all, so that two of them still differ."""
+    if len(text) <= limit:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{text[: limit - len(digest) - 1]}#{digest}"
 
 
 class Ref(msgspec.Struct, frozen=True):
@@ -20,13 +33,17 @@ class Ref(msgspec.Struct, frozen=True):
     @property
     def resource(self) -> str:
         """As people and messages name it: `Pod/my-app-123`."""
-        return f"{self.kind}/{self.name}"
+        return bounded(f"{self.kind}/{self.name}", RESOURCE_LIMIT)
 
     def kubectl(self, command: str, *options: str) -> str:
         """A command about it to paste into a shell: `kubectl describe pod my-app-123 -n default`."""
         kind = () if command in ("logs", "cordon") else (self.kind.lower(),)  # these know it themselves
         namespace = ("-n", self.namespace) if self.namespace else ()
-        return shlex.join(("kubectl", *command.split(), *kind, self.name, *namespace, *options))
+        words = ("kubectl", *command.split())
+        # A role or a binding may be named --all.
+        if self.kind.startswith("-") or self.name.startswith("-"):
+            return shlex.join((*words, *namespace, *options, "--", *kind, self.name))
+        return shlex.join((*words, *kind, self.name, *namespace, *options))
 
 
 class Resource(msgspec.Struct, frozen=True):

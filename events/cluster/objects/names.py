@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 from events.cluster.objects.base import Ref
 
@@ -34,3 +35,20 @@ def deployment_of(replica_set: Ref) -> Ref:
     if replica_set.kind == "ReplicaSet" and is_generated(replica_set):
         return Ref("Deployment", replica_set.name.rpartition("-")[0], replica_set.namespace)
     return replica_set
+
+
+_MINUTE = re.compile(r"(.+)-(\d{8})")
+_LATE = timedelta(days=7)
+
+
+def cron_job_of(job: Ref, began: datetime | None) -> Ref:
+    """The CronJob that made a Job whose pod began then, going by its name; the Job itself if none did.
+
+    The name ends with the minute, counted from 1970, for which it was made, and a pod of it begins about
+    then; so that `import-20260115`, which a person named after a day, is nobody's.
+    """
+    match = _MINUTE.fullmatch(job.name)
+    if match is None or began is None:
+        return job
+    scheduled = datetime.fromtimestamp(60 * int(match[2]), UTC)
+    return Ref("CronJob", match[1], job.namespace) if abs(began - scheduled) <= _LATE else job

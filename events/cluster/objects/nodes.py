@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from events.cluster.objects.base import Condition, Object, Resource, Struct
@@ -21,6 +22,11 @@ REMOVAL_TAINTS = (
     "aws-node-termination-handler/",
 )
 """How the taints begin that announce a removal, each under the name its project documents."""
+
+
+JOINING = timedelta(minutes=5)
+"""How long a new node may take to be ready: its machine starts, and its network is set up."""
+_AT_THE_START = timedelta(seconds=30)
 
 
 class NodeSpec(Struct, frozen=True):
@@ -43,3 +49,15 @@ class Node(Object, frozen=True):
         """The key of the taint by which something announces that it is about to remove the node, or ""."""
         keys = (taint.key for taint in self.spec.taints or ())
         return next((key for key in keys if key.startswith(REMOVAL_TAINTS)), "")
+
+    @property
+    def joins_until(self) -> datetime | None:
+        """Until when it may be on its way to be ready for the first time; None once it has been."""
+        created = self.metadata.creation_timestamp
+        ready = next((each for each in self.status.conditions or () if each.type == "Ready"), Condition())
+        if created is None or ready.status == "True":
+            return None
+        changed = ready.last_transition_time
+        if changed is None or changed - created <= _AT_THE_START or ready.reason == "NodeStatusNeverUpdated":
+            return created + JOINING
+        return None

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from events.cluster.objects.base import Condition, Object, Ref, Resource, Struct
+from events.cluster.objects.names import cron_job_of
 
 
 class Terminated(Struct, frozen=True):
@@ -66,6 +67,7 @@ class Container(Struct, frozen=True):
 
 class PodSpec(Struct, frozen=True):
     node_name: str = ""
+    restart_policy: str = ""
     containers: tuple[Container, ...] | None = None
     init_containers: tuple[Container, ...] | None = None
 
@@ -101,6 +103,15 @@ class Pod(Object, frozen=True):
     def is_over(self) -> bool:
         """Whether it has come to its end, or is being deleted: none of its containers will start again."""
         return self.status.phase in ("Succeeded", "Failed") or self.metadata.deletion_timestamp is not None
+
+    @property
+    def restarts(self) -> bool:
+        """Whether a container of it that ends is started again."""
+        return not self.is_over and self.spec.restart_policy != "Never"
+
+    def is_init(self, container: str) -> bool:
+        """Whether the container of that name is an init container, or a sidecar declared among those."""
+        return any(declared.name == container for declared in self.spec.init_containers or ())
 
     def occurrence(self, status: ContainerStatus, ended: Terminated) -> str:
         """Names one run of a container that has ended, differently from any other run of any pod."""
@@ -139,7 +150,8 @@ class Pod(Object, frozen=True):
         """What a person would name as the owner: the Deployment, not its ReplicaSet; else the pod itself.
 
         A Deployment's ReplicaSet is named `<deployment>-<pod-template-hash>`, and its pods carry the hash as
-        a label, so that no look-up is needed. A static pod's node owns it in name only.
+        a label, so that no look-up is needed. A CronJob's Jobs, of which each run has another, are told by
+        their names. A static pod's node owns it in name only.
         """
         owner = self.controller
         if owner is None or owner.kind == "Node":
@@ -148,4 +160,5 @@ class Pod(Object, frozen=True):
         suffix = f"-{template_hash}"
         if owner.kind == "ReplicaSet" and template_hash and owner.name.endswith(suffix):
             return Ref("Deployment", owner.name.removesuffix(suffix), self.metadata.namespace)
-        return Ref(owner.kind, owner.name, self.metadata.namespace)
+        ref = Ref(owner.kind, owner.name, self.metadata.namespace)
+        return cron_job_of(ref, self.metadata.creation_timestamp) if owner.kind == "Job" else ref

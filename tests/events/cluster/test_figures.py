@@ -11,7 +11,7 @@ import pytest
 
 from events.cluster.backoff import Backoff
 from events.cluster.client import Session
-from events.cluster.objects import Node, Pod
+from events.cluster.objects import Condition, Meta, Node, NodeStatus, Pod
 from events.cluster.status import LAG_SPAN, Snapshot, Status
 from events.cluster.streams import Streams
 from events.cluster.watch import Observation, Seen, Timings
@@ -126,6 +126,19 @@ def test_a_node_that_is_being_removed_does_not_count_as_not_working(server: Fake
     server.put(node("b", ready=False))
     with watched(server) as watching:
         until(lambda: figures(watching.snapshot) == (2, 1))
+
+
+def test_a_node_that_joins_counts_as_not_working_only_after_five_minutes() -> None:
+    status = Status([])
+    joining = Node(
+        Meta(name="a", uid="1", creation_timestamp=AT),
+        status=NodeStatus((Condition("Ready", "False", last_transition_time=AT),)),
+    )
+
+    status.taken_in([Seen(joining, AT + timedelta(seconds=299))], AT)
+    assert figures(status.snapshot()) == (1, 0)
+    status.taken_in([Seen(joining, AT + timedelta(seconds=300))], AT)
+    assert figures(status.snapshot()) == (1, 1)
 
 
 def figures(snapshot: Snapshot) -> tuple[int, int]:

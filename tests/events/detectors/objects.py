@@ -54,7 +54,13 @@ def container(state: JSON, last: JSON | None = None, restarts: int = 0, name: st
     }
 
 
-def pod(*containers: JSON, init: JSON | None = None, meta: JSON | None = None, **status: Any) -> Pod:
+def pod(
+    *containers: JSON,
+    init: JSON | None = None,
+    meta: JSON | None = None,
+    spec: JSON | None = None,
+    **status: Any,
+) -> Pod:
     """The pod `my-app-123` of the Deployment `my-app`, with these container statuses."""
     return decode(
         json.dumps(
@@ -76,6 +82,7 @@ def pod(*containers: JSON, init: JSON | None = None, meta: JSON | None = None, *
                             "resources": {"limits": {"memory": "256Mi"}, "requests": {"memory": "128Mi"}},
                         }
                     ],
+                    **(spec or {}),
                 },
                 "status": {
                     "phase": "Running",
@@ -189,6 +196,7 @@ def endpoints(
     uid: str = "slice-1",
     family: str = "IPv4",
     labels: JSON | None = None,
+    created: str | None = None,
 ) -> EndpointSlice:
     """A slice of the service `my-app`, with these pods and the conditions of their endpoints."""
     return decode(
@@ -198,6 +206,7 @@ def endpoints(
                     "name": f"my-app-{uid}",
                     "namespace": "default",
                     "uid": uid,
+                    "creationTimestamp": created,
                     "labels": {
                         "kubernetes.io/service-name": "my-app",
                         "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",

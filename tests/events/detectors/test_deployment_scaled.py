@@ -69,6 +69,16 @@ def test_the_controller_manager_scales_for_the_autoscaler() -> None:
     assert finding.details["actor"] == "HorizontalPodAutoscaler"
 
 
+def test_what_an_autoscaler_has_set_is_not_to_be_scaled_back_by_hand() -> None:
+    hpa = managed("kube-controller-manager", "replicas", subresource="scale")
+    (finding,) = ask(DeploymentScaled(), deployment(5, hpa), THREE)
+
+    assert [item.command for item in finding.recommendations] == [
+        "kubectl describe deployment my-app -n default",
+        "kubectl get horizontalpodautoscalers -n default",
+    ]
+
+
 def test_when_several_own_the_number_nobody_is_named() -> None:
     owners = [managed("kubectl", "replicas"), managed("argocd-controller", "replicas")]
     (finding,) = ask(DeploymentScaled(), deployment(5, *owners), THREE)

@@ -6,7 +6,7 @@ import pytest
 
 from connectors.message import Severity
 from events.detectors.node_unhealthy import NodeUnhealthy
-from tests.events.detectors.objects import ask, node
+from tests.events.detectors.objects import EARLIER, ask, node
 
 
 def test_a_node_that_is_not_ready_is_critical() -> None:
@@ -105,6 +105,26 @@ def test_a_cordoned_node_is_put_on_record_and_rings_nobody() -> None:
     assert finding.severity is Severity.INFO
     assert finding.description == "the kubelet says so. It is cordoned."
     assert finding.details["cordoned"] is True
+    assert not any("cordon" in item.command for item in finding.recommendations)
+
+
+@pytest.mark.parametrize("condition", [{"Ready": "False"}, {"NetworkUnavailable": "True", "Ready": "False"}])
+def test_a_node_that_has_only_just_joined_has_five_minutes_to_be_ready(condition: dict[str, str]) -> None:
+    findings = ask(NodeUnhealthy(), node(meta={"creationTimestamp": EARLIER}, **condition))
+
+    assert {finding.not_before for finding in findings} == {datetime(2026, 1, 15, 10, 34, tzinfo=UTC)}
+
+
+def test_a_node_that_has_been_ready_before_counts_as_ever() -> None:
+    young = node(Ready="False", meta={"creationTimestamp": "2026-01-15T10:28:00Z"})  # unready since 10:29
+
+    assert [finding.not_before for finding in ask(NodeUnhealthy(), young)] == [None]
+
+
+def test_a_new_node_that_is_short_of_something_counts_as_ever() -> None:
+    young = node(Ready="True", DiskPressure="True", meta={"creationTimestamp": EARLIER})
+
+    assert [finding.not_before for finding in ask(NodeUnhealthy(), young)] == [None]
 
 
 def test_it_must_hold_for_a_minute_and_be_over_for_two() -> None:

@@ -87,6 +87,30 @@ def test_the_limit_is_recommended_to_be_doubled() -> None:
     ]
 
 
+def test_the_last_run_of_a_pod_that_starts_nothing_again_is_no_previous_one() -> None:
+    (finding,) = ask(OomRestart(), pod(container(OOM), phase="Failed"))
+
+    assert [item.command for item in finding.recommendations] == [
+        "kubectl logs my-app-123 -n default -c app --tail=100",
+        "kubectl set resources deployment my-app -n default -c app --limits=memory=512Mi",
+    ]
+
+
+def test_a_container_that_is_never_restarted_has_no_previous_run_though_its_pod_goes_on() -> None:
+    (finding,) = ask(OomRestart(), pod(container(OOM), spec={"restartPolicy": "Never"}))
+
+    assert finding.recommendations[0].command == "kubectl logs my-app-123 -n default -c app --tail=100"
+
+
+def test_the_limit_of_an_init_container_is_raised_by_hand() -> None:
+    declared = {"name": "migrate", "resources": {"limits": {"memory": "1Gi"}}}
+    init = container(running(), OOM, restarts=1, name="migrate")
+    (finding,) = ask(OomRestart(), pod(init=init, spec={"initContainers": [declared]}))
+
+    assert finding.recommendations[-1].action == "If it needs the memory, raise the limit, to 2Gi say"
+    assert finding.recommendations[-1].command == "kubectl edit deployment my-app -n default"
+
+
 def test_without_a_limit_the_node_is_looked_at() -> None:
     (finding,) = ask(OomRestart(), pod(container(OOM, name="sidecar")))
 

@@ -167,17 +167,48 @@ def test_the_command_asks_as_whom_it_is_about(subject: JSON, options: str) -> No
 # --- what Kubernetes brings with it ---
 
 
+@pytest.mark.parametrize("name", ["system:public-info-viewer", "system:discovery", "system:basic-user"])
+def test_what_anybody_may_see_of_a_cluster_is_left_alone(name: str) -> None:
+    assert ask(RbacViolation(), binding(name, UNAUTHENTICATED, meta={"name": name})) == []
+
+
+def test_what_kubeadm_gives_is_left_alone() -> None:
+    admins = {"kind": "Group", "name": "kubeadm:cluster-admins"}
+    joining = binding(
+        "kubeadm:bootstrap-signer-clusterinfo",
+        ANONYMOUS,
+        kind=RoleBinding,
+        role_kind="Role",
+        meta={"name": "kubeadm:bootstrap-signer-clusterinfo", "namespace": "kube-public"},
+    )
+
+    assert ask(RbacViolation(), binding("cluster-admin", admins, meta={"name": admins["name"]})) == []
+    assert ask(RbacViolation(), joining) == []
+
+
 @pytest.mark.parametrize(
     "meta",
     [
-        {"name": "system:public-info-viewer"},
-        {"name": "basic-user", **DEFAULT_LABEL},
-        {"name": "kubeadm:bootstrap-signer-clusterinfo"},
+        {"name": "system:harmless"},
+        {"name": "kubeadm:cluster-admins"},
+        {"name": "harmless", **DEFAULT_LABEL},
+        {"name": "system:public-info-viewer", **DEFAULT_LABEL},
     ],
 )
-def test_what_kubernetes_brings_with_it_is_left_alone(meta: JSON) -> None:
-    assert ask(RbacViolation(), binding("view", ANONYMOUS, meta=meta)) == []
-    assert ask(RbacViolation(), role(EVERYTHING, meta=meta)) == []
+def test_a_name_or_label_of_kubernetes_hides_nothing(meta: JSON) -> None:
+    assert len(ask(RbacViolation(), binding("cluster-admin", USER, meta=meta))) == 1
+    assert len(ask(RbacViolation(), binding("view", ANONYMOUS, meta=meta))) == 1
+    assert len(ask(RbacViolation(), role(EVERYTHING, meta=meta))) == 1
+
+
+def test_the_name_of_the_role_by_which_machines_join_gives_nothing_away_elsewhere() -> None:
+    elsewhere = binding("kubeadm:bootstrap-signer-clusterinfo", ANONYMOUS, kind=RoleBinding, role_kind="Role")
+
+    assert len(ask(RbacViolation(), elsewhere)) == 1
+
+
+def test_a_role_of_a_namespace_is_not_the_default_one_of_its_name() -> None:
+    assert len(ask(RbacViolation(), role(EVERYTHING, kind=Role, meta={"name": "cluster-admin"}))) == 1
 
 
 def test_someone_added_to_the_default_binding_of_cluster_admin_is_told() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from events.cluster.objects import Ref
@@ -112,11 +114,21 @@ def test_of_many_pods_a_few_are_remembered() -> None:
 
     assert ServiceUnavailable().remember(crowd) == {
         "family": "IPv4",
+        "created": None,
         "selected": True,
         "ready": 0,
         "waiting": 100,
         "pods": ["pod-0", "pod-1", "pod-10"],
     }
+
+
+def test_a_new_service_has_five_minutes_to_start() -> None:
+    old = endpoints(("pod-a", UNREADY), created="2026-01-15T10:28:00Z")
+    newer = endpoints(("pod-b", UNREADY), uid="slice-2", created="2026-01-15T10:29:00Z")
+
+    (finding,) = ask_group(ServiceUnavailable(), newer, old)
+
+    assert finding.not_before == datetime(2026, 1, 15, 10, 33, tzinfo=UTC)
 
 
 def test_it_must_hold_and_be_over_for_a_minute() -> None:
