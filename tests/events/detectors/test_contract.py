@@ -222,16 +222,26 @@ def test_it_has_a_test_file_of_its_own(detector: Detector[Any, Any]) -> None:
     assert any(name.startswith("test_") for name in vars(own_tests(detector)))
 
 
-def test_detectors_of_one_type_have_the_same_options_and_never_the_same_key() -> None:
+def of_one_type() -> list[list[Detector[Any, Any]]]:
     by_type: dict[str, list[Detector[Any, Any]]] = {}
     for detector in all_detectors():
         by_type.setdefault(detector.event_type, []).append(detector)
+    return list(by_type.values())
 
-    for detectors in by_type.values():
+
+def test_detectors_of_one_type_have_the_same_options_and_never_the_same_key() -> None:
+    for detectors in of_one_type():
         options = [msgspec.to_builtins(detector.options_class()) for detector in detectors]
         keys = [key for detector in detectors for key in {finding.key for finding in told(detector)}]
         assert all(other == options[0] for other in options)
         assert len(keys) == len(set(keys))
+
+
+def test_detectors_of_one_type_never_watch_the_same_kind() -> None:
+    # What one of them finds on an object, the other does not: each would resolve the other's events.
+    for detectors in of_one_type():
+        watched = [kind for detector in detectors for kind in detector.watches]
+        assert len(watched) == len(set(watched))
 
 
 def told(detector: Detector[Any, Any]) -> list[Finding]:
