@@ -299,9 +299,7 @@ class Watcher:
                 logger.warning("%s: the watch did not end in time and is left behind", watched.cluster)
 
 
-def watch_once(
-    cluster: Cluster, *, timings: Timings | None = None, show: Print | None = None
-) -> list[Problem]:
+def watch_once(cluster: Cluster, *, show: Print | None = None) -> list[Problem]:
     """List everything once and take it in. What could not be listed, and why.
 
     That something is not installed counts only where nothing is: then that is no API server.
@@ -312,7 +310,7 @@ def watch_once(
     problems: list[Problem] = []
     following = scopes(ingest.kinds, cluster.namespaces)
     for kind, namespace in following:
-        observations = Informer(session, kind, namespace, timings=timings).list()
+        observations = Informer(session, kind, namespace).list()
         try:
             while batch := list(islice(observations, BATCH)):
                 _take_in(ingest, cluster, batch, batch[-1].at, show)
