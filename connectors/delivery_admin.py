@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from connectors import cancellation, delivery_page, export, moments, outbox
+from connectors import cancellation, delivery_page, export, moments, redelivery
 from connectors.console import COUNTED, badge
 from connectors.delivery_page import event_type_of, pretty, severity_of, title_of
 from connectors.engine import leases
@@ -152,7 +152,7 @@ class DeliveryAdmin(LookingBackPage[Delivery]):
     def redeliver_selected(self, request: HttpRequest, deliveries: QuerySet[Delivery]) -> None:
         """Sends those that are settled and still have a connector."""
         chosen = _chosen(deliveries)
-        sent = outbox.redeliver(chosen)
+        sent = redelivery.redeliver(chosen)
         words = f"{sent} of {len(chosen)} are sent once more."
         if sent < len(chosen):
             words += " The others are still on their way, or have no connector any more."

@@ -11,7 +11,7 @@ from kombu.exceptions import OperationalError
 from connectors import outbox, tasks
 from connectors.message import Message
 from connectors.models import Delivery
-from connectors.outbox import Order, enqueue, redeliver
+from connectors.outbox import Order, enqueue
 from tests.making import make_connector, make_message, make_resolve, statuses, written
 
 
@@ -111,25 +111,6 @@ def test_a_pair_is_dropped_for_each_connector_alone() -> None:
 
     assert statuses(sent) == ["delivered", "pending"]
     assert statuses(unsent) == ["cancelled", "cancelled"]
-
-
-@pytest.mark.django_db
-def test_a_redelivery_keeps_its_id_and_its_attempts() -> None:
-    connector = make_connector()
-    [delivery] = written(enqueue([Order(connector, make_message(), "test")]))
-    Delivery.objects.filter(pk=delivery.pk).update(status="failed", attempt_count=8, reason="timeout")
-
-    assert redeliver([delivery]) == 1
-
-    again = Delivery.objects.get(pk=delivery.pk)
-    assert (again.status, again.attempt_count, again.reason) == ("pending", 8, "")
-
-
-@pytest.mark.django_db
-def test_what_is_on_its_way_is_not_redelivered() -> None:
-    [delivery] = written(enqueue([Order(make_connector(), make_message(), "test")]))
-
-    assert redeliver([delivery]) == 0
 
 
 @pytest.mark.django_db

@@ -16,7 +16,8 @@ from connectors.engine.digest_message import MOST, digest, parcels
 from connectors.engine.send import deliver
 from connectors.message import Message, Severity, Status
 from connectors.models import Connector, Delivery
-from connectors.outbox import Order, enqueue, redeliver
+from connectors.outbox import Order, enqueue
+from connectors.redelivery import redeliver
 from connectors.services.slack import block_kit
 from connectors.trial import try_out
 from tests.calling import Caller
