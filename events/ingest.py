@@ -16,6 +16,7 @@ from django.db import transaction
 from connectors.ids import uuid7
 from connectors.message import JSONDict, Severity
 from events import catalog
+from events.annotations import Namespace, Routing
 from events.baselines import Baselines
 from events.cluster.objects import Object, Pod, Ref
 from events.cluster.watch import Gone, Listed, Seen
@@ -26,7 +27,6 @@ from events.occurrences import Occurrences
 from events.pruning import keeping
 from events.record import Batch, write
 from events.record import Change as EventChange
-from events.routing import Namespace, Routing
 from events.tracking import Decision, Open, ProblemKey, Resolve, Sighting, Tracker, Update
 
 logger = logging.getLogger(__name__)

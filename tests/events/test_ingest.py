@@ -12,13 +12,13 @@ from django.db import OperationalError, transaction
 from django.db.transaction import Atomic
 
 from connectors.models import Delivery
+from events.annotations import Namespace
 from events.cluster.decoding import decode
 from events.cluster.objects import Deployment, Node, Object, Pod
 from events.cluster.watch import Gone, Listed, Seen
 from events.detectors.rbac_violation import ClusterRoleBinding
 from events.ingest import Ingest
 from events.models import Cluster, Event
-from events.routing import Namespace
 from tests.fakes.objects import crash_looping, deployment, healed, node, not_ready, pod, restarted, stamp
 from tests.making import make_cluster, make_connector, make_subscription
 
