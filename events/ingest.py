@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 
 from connectors.ids import uuid7
-from connectors.message import JSONDict, Severity
+from connectors.message import JSONDict
 from events import catalog
 from events.annotations import Namespace, Routing
 from events.baselines import Baselines
@@ -310,19 +310,8 @@ class Ingest:
                 fresh.severity, fresh.recommendations = event.severity, event.recommendations
                 fresh.count = event.count
                 continue
-            changes.append(
-                EventChange(
-                    event_id=event_id,
-                    at=update.at,
-                    title=event.title,
-                    description=event.description,
-                    severity=Severity(event.severity),
-                    details=event.details,
-                    recommendations=event.recommendations,
-                    count=event.count,
-                    grows_by=self._detector(update.problem.event_type).grows_by,
-                )
-            )
+            grows_by = self._detector(update.problem.event_type).grows_by
+            changes.append(EventChange.into(event, event_id, update.at, event.count, grows_by))
         return changes
 
     def _inhibitor(self, detector: Detector[Any, Any], sighting: Sighting) -> uuid.UUID | None:
