@@ -19,8 +19,9 @@ from pytest_django import Settings
 
 from events.cluster.backoff import Backoff
 from events.cluster.watch import Timings
+from events.cluster_watcher import ClusterWatcher, watch_once
 from events.models import Access, Cluster, Event, EventStatus, WatchState
-from events.watcher import ClusterWatcher, Watcher, watch_once
+from events.watcher import Watcher
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.fakes.objects import crash_looping, deployment, node, pod, scaled
 from tests.waiting import BUSY, PATIENCE, until
