@@ -72,6 +72,31 @@ def test_every_event_type_is_explained(name: str) -> None:
     assert f"`{name}`" in (BASE_DIR / "docs" / "event-types.md").read_text()
 
 
+# --- Where things are ---
+
+ARCHITECTURE = BASE_DIR / "docs" / "architecture.md"
+# What the document explains by the folder, and what Django gives a name.
+NOT_ONE_BY_ONE = {
+    "cluster", "detectors", "engine", "oidc", "providers", "services", "showing", "transport",
+    "migrations", "management", "formats", "__init__.py", "apps.py", "wsgi.py",
+}  # fmt: skip
+
+
+def test_every_file_has_its_place_in_the_architecture() -> None:
+    named = set(re.findall(r"`(?:[a-z_]+/)*(…?[a-z_]+\.py)`", ARCHITECTURE.read_text()))
+    endings = tuple(name.removeprefix("…") for name in named if name.startswith("…"))
+    there = {path.name for path in SOURCES if NOT_ONE_BY_ONE.isdisjoint(path.relative_to(BASE_DIR).parts)}
+
+    assert {name for name in there - named if not name.endswith(endings)} == set()
+
+
+def test_every_file_that_the_architecture_names_is_there() -> None:
+    named = set(re.findall(r"`([a-z_/]+\.py)`", ARCHITECTURE.read_text()))
+    there = [f"/{path}" for path in (*SOURCES, *(BASE_DIR / "tests").rglob("*.py"))]
+
+    assert {name for name in named if not any(path.endswith(f"/{name}") for path in there)} == set()
+
+
 # --- What is shown to be copied ---
 
 Example = Callable[[str], ModuleType]
