@@ -9,6 +9,7 @@ from django.db import transaction
 from kombu.exceptions import OperationalError
 
 from connectors import outbox, tasks
+from connectors.engine.claim import claim
 from connectors.message import Message
 from connectors.models import Delivery
 from connectors.outbox import Order, enqueue
@@ -98,6 +99,29 @@ def test_a_resolve_of_what_was_tried_stays() -> None:
     enqueue([Order(connector, make_resolve(make_message()), "test")])
 
     assert statuses(connector) == ["retrying", "pending"]
+
+
+@pytest.mark.django_db
+def test_a_resolve_of_what_is_being_sent_for_the_first_time_stays() -> None:
+    connector = make_connector()
+    enqueue([Order(connector, make_message(), "test")])
+    assert claim(connector.pk).deliveries
+
+    enqueue([Order(connector, make_resolve(make_message()), "test")])
+
+    assert statuses(connector) == ["pending", "pending"]
+
+
+@pytest.mark.django_db
+def test_a_resolve_of_what_was_told_stays_with_an_update_that_waits_before_it() -> None:
+    connector = make_connector()
+    [trigger] = enqueue([Order(connector, make_message(), "test")])
+    Delivery.objects.filter(pk=trigger).update(status="delivered", attempt_count=1)
+    enqueue([Order(connector, make_message(title="worse"), "test")])
+
+    enqueue([Order(connector, make_resolve(make_message()), "test")])
+
+    assert statuses(connector) == ["delivered", "pending", "pending"]
 
 
 @pytest.mark.django_db

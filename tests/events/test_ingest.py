@@ -265,6 +265,27 @@ def test_a_dry_run_tells_and_writes_nothing(ingest: Ingest) -> None:
     assert Event.objects.count() == 0
 
 
+def test_what_could_not_be_written_is_enriched_only_once(cluster: Cluster) -> None:
+    asked: list[str] = []
+    away = [OperationalError("away")]
+
+    def guard() -> None:
+        if away:
+            raise away.pop()
+
+    ingest = Ingest(
+        cluster, AT_ONCE, enrich=lambda events: asked.extend(event.title for event in events), guard=guard
+    )
+    looping = seen(crash_looping(pod("web-1", "shop")))
+    with pytest.raises(OperationalError):
+        ingest.apply([looping])
+    assert not Event.objects.exists()
+    ingest.apply([looping])
+
+    assert asked == ["Pod web-1 in crash loop"]
+    assert Event.objects.get().title == "Pod web-1 in crash loop"
+
+
 def test_new_events_that_anyone_hears_of_are_enriched_before_they_are_written(cluster: Cluster) -> None:
     asked: list[str] = []
 
