@@ -206,6 +206,21 @@ def test_a_few_critical_ones_go_by_themselves_and_first(
     ]
 
 
+def test_what_a_sender_has_died_of_is_not_put_into_a_digest(
+    receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    connector = slack(receiver)
+    queue(connector, *storm(30))
+    poison = Delivery.objects.order_by("id")[0]
+    Delivery.objects.filter(pk=poison.pk).update(status="retrying", reason="unknown", attempt_count=1)
+
+    deliver(connector.pk)
+
+    poison.refresh_from_db()
+    assert poison.sent_in is None
+    assert Delivery.objects.filter(sent_in=the_digest()).count() == 29
+
+
 def test_many_critical_ones_are_told_at_once(receiver: Receiver, clock: time_machine.Traveller) -> None:
     connector = slack(receiver)
     queue(connector, *storm(30, Severity.CRITICAL))
