@@ -99,7 +99,7 @@ def changes_typed(url: str, count: int) -> Figures:
 def latency(url: str, count: int) -> Figures:
     """Milliseconds from the moment each change is sent to the commit of the event it makes."""
     from bench.watch_server import SENT
-    from events import watcher
+    from events import cluster_watcher
     from events.cluster.watch import Seen
     from events.ingest import Ingest
     from events.models import Event
@@ -121,9 +121,9 @@ def latency(url: str, count: int) -> Figures:
             if len(took) >= count:
                 done.set()
 
-    watcher.Ingest = Timed  # type: ignore[misc]  # the one place where a commit can be seen from outside
+    cluster_watcher.Ingest = Timed  # type: ignore[misc]  # the one place where a commit can be seen from outside
     cluster = _cluster(url)
-    watching = watcher.ClusterWatcher(cluster)
+    watching = cluster_watcher.ClusterWatcher(cluster)
     gc.freeze()  # as `manage.py watch_cluster` does
     watching.start()
     done.wait(120)

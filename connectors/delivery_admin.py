@@ -19,25 +19,19 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from connectors import cancellation, delivery_page, export, looking_back, moments, outbox
-from connectors.console import COUNTED, RecordPage, badge
+from connectors import cancellation, delivery_page, export, moments, redelivery
+from connectors.console import COUNTED, badge
 from connectors.delivery_page import event_type_of, pretty, severity_of, title_of
 from connectors.engine import leases
 from connectors.engine.digest import ORIGIN
+from connectors.looking_back import LookingBackPage
 from connectors.models import Delivery, DeliveryStatus
 from connectors.next_try import next_try
 from connectors.record_filters import DigestFilter, EventFilter, SeverityFilter, TypeFilter, WhenFilter, link
 
 
-def delivery_link(delivery: Delivery, words: str = "The delivery on record") -> SafeString:
-    """A link to the delivery on record."""
-    return format_html(
-        '<a href="{}">{}</a>', reverse("admin:connectors_delivery_change", args=(delivery.pk,)), words
-    )
-
-
 @admin.register(Delivery)
-class DeliveryAdmin(RecordPage[Delivery]):
+class DeliveryAdmin(LookingBackPage[Delivery]):
     """Nobody but the engine writes here."""
 
     list_display: tuple[str, ...] = (
@@ -52,13 +46,11 @@ class DeliveryAdmin(RecordPage[Delivery]):
     list_filter: ClassVar[tuple[Any, ...]] = (
         "status", WhenFilter, "connector", TypeFilter, SeverityFilter, "reason", EventFilter, DigestFilter,
     )  # fmt: skip
-    list_after_template = "admin/record/looked_back.html"
     search_fields = ("connector_name", "message__title", "message__resource", "message_id", "key", "note")
     search_help_text = "Connector, title, resource, note, or an id"
     actions: tuple[str, ...] = ("redeliver_selected", "cancel_selected", "export_selected")
     buttons = {"redeliver": "redeliver", "cancel": "redeliver"}
 
-    # What connectors.looking_back asks.
     when = "created_at"
     quick = frozenset(
         (
@@ -128,10 +120,6 @@ class DeliveryAdmin(RecordPage[Delivery]):
         deliveries = deliveries.annotate(being_sent=Q(pk__in=leases.taken()))
         return deliveries.defer("connector__secrets", "connector__options")
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Any]:
-        """A list that does not read the whole record."""
-        return looking_back.LookingBack
-
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -141,22 +129,12 @@ class DeliveryAdmin(RecordPage[Delivery]):
         context = {
             "export_url": f"{address}?{query}" if query else address,
             "export_at_most": export.AT_MOST,
-            "at_once": looking_back.AT_ONCE,
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
-    def is_id(self, term: str) -> bool:
-        """Whether that is the id of a delivery or of an event: an index finds those."""
-        return _uuid(term) is not None
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
-    ) -> tuple[QuerySet[Delivery], bool]:
-        """By id, or by words."""
-        asked = _uuid(search_term)
-        if asked is None:
-            return super().get_search_results(request, queryset, search_term)
-        return queryset.filter(Q(pk=asked) | Q(message_id=str(asked))), False
+    def with_id(self, rows: QuerySet[Delivery], asked: uuid.UUID) -> QuerySet[Delivery]:
+        """The delivery of that id, or those that tell of the event of that id."""
+        return rows.filter(Q(pk=asked) | Q(message_id=str(asked)))
 
     # --- Who may do what
 
@@ -174,7 +152,7 @@ class DeliveryAdmin(RecordPage[Delivery]):
     def redeliver_selected(self, request: HttpRequest, deliveries: QuerySet[Delivery]) -> None:
         """Sends those that are settled and still have a connector."""
         chosen = _chosen(deliveries)
-        sent = outbox.redeliver(chosen)
+        sent = redelivery.redeliver(chosen)
         words = f"{sent} of {len(chosen)} are sent once more."
         if sent < len(chosen):
             words += " The others are still on their way, or have no connector any more."
@@ -314,10 +292,3 @@ def _chosen(deliveries: QuerySet[Delivery]) -> list[Delivery]:
 
 def _is_being_sent(delivery: Delivery) -> bool:
     return bool(getattr(delivery, "being_sent", False))
-
-
-def _uuid(term: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(term.strip())
-    except ValueError:
-        return None

@@ -16,7 +16,7 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from connectors import cancellation, dead_letters, export, outbox, query, registry
+from connectors import cancellation, dead_letters, export, query, redelivery, registry
 from connectors.engine import leases
 from connectors.errors import Reason
 from connectors.filters import Id, Moment
@@ -197,7 +197,7 @@ class DeliveryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
         delivery: Delivery = self.get_object()
         if delivery.connector_id is None:
             raise Conflict("Its connector has been deleted.")
-        if delivery.status in UNSETTLED or not outbox.redeliver([delivery]):
+        if delivery.status in UNSETTLED or not redelivery.redeliver([delivery]):
             raise Conflict(f"It is still on its way ({delivery.status}).")
         delivery.refresh_from_db()
         return Response(self.get_serializer(delivery).data)

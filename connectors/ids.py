@@ -33,6 +33,14 @@ def names(count: int) -> list[str]:
     return [f"{value:032x}" for value in _values(count)]
 
 
+def parsed(text: str) -> uuid.UUID | None:
+    """The id that the text is; None if it is none."""
+    try:
+        return uuid.UUID(text.strip())
+    except ValueError:
+        return None
+
+
 def _values(count: int) -> list[int]:
     global _last
     with _lock:

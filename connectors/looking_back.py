@@ -7,13 +7,17 @@ of it only, says how far back that goes, and offers to look further.
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import IGNORED_PARAMS, ORDER_VAR
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+
+from connectors import ids
+from connectors.console import M, RecordPage
 
 if TYPE_CHECKING:  # the theme's own classes have no types; they are Django's, looking otherwise
     from django.contrib.admin.views.main import ChangeList
@@ -25,13 +29,7 @@ AT_ONCE = 10_000
 
 
 class LookingBack(ChangeList):
-    """A list whose page says which questions are quick.
-
-    The page's `when` is the field by which the record is ordered, `quick` the parameters whose filters have
-    an index together with that field, `narrow` those that leave but a few rows; `is_id` tells whether what
-    is searched for is an id, and `resorts`, where the page has it, that its list can be put into an order
-    that no index has.
-    """
+    """The list of a LookingBackPage."""
 
     looked_back_to: datetime | None = None
     """How far back was looked; None where everything was."""
@@ -46,11 +44,11 @@ class LookingBack(ChangeList):
         if any("\0" in value for values in self.filter_params.values() for value in values):
             raise IncorrectLookupParameters("No database takes a NUL.")
         found: QuerySet[Any] = super().get_queryset(request, exclude_parameters)
-        page: Any = self.model_admin
+        page = cast("LookingBackPage[Any]", self.model_admin)
         asked = set(self.filter_params) - set(IGNORED_PARAMS)
-        searched = bool(self.query) and not page.is_id(self.query)
+        searched = bool(self.query) and ids.parsed(self.query) is None
         self.looked_back_to = None
-        resorted = getattr(page, "resorts", False) and ORDER_VAR in self.params
+        resorted = page.resorts and ORDER_VAR in self.params
         if asked & page.narrow or not (searched or resorted or asked - page.quick):
             return found
         latest = self.root_queryset
@@ -76,3 +74,41 @@ class LookingBack(ChangeList):
         """The query string of the same list, looking through what is older."""
         until = self.looked_back_to.isoformat() if self.looked_back_to else None
         return str(self.get_query_string({"until": until}))
+
+
+class LookingBackPage(RecordPage[M]):
+    """A page of a long record, which says which questions about it are quick.
+
+    `when` is the field by which the record is ordered, `quick` the parameters whose filters have an index
+    together with that field, `narrow` those that leave but a few rows. With `resorts` its list can be put
+    into an order that no index has.
+    """
+
+    when: ClassVar[str]
+    quick: ClassVar[frozenset[str]]
+    narrow: ClassVar[frozenset[str]]
+    resorts: ClassVar[bool] = False
+    list_after_template = "admin/record/looked_back.html"
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Any]:
+        """A list that does not read the whole record."""
+        return LookingBack
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """With how much is looked through at once."""
+        return super().changelist_view(request, {"at_once": AT_ONCE, **(extra_context or {})})
+
+    def with_id(self, rows: QuerySet[M], asked: uuid.UUID) -> QuerySet[M]:
+        """Those of the rows that this id is about."""
+        return rows.filter(pk=asked)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[M], search_term: str
+    ) -> tuple[QuerySet[M], bool]:
+        """By id, which an index finds, or by words."""
+        asked = ids.parsed(search_term)
+        if asked is not None:
+            return self.with_id(queryset, asked), False
+        return super().get_search_results(request, queryset, search_term)

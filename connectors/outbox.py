@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -137,28 +137,6 @@ def _cancel_out(orders: Sequence[Order], now: datetime) -> set[int]:
             cancelled += [orders[position].connector.provider] * (len(untried[pair]) + 1)
     tally.add_cancelled(cancelled)
     return over
-
-
-def redeliver(deliveries: Iterable[Delivery]) -> int:
-    """Sends settled deliveries once more, under their own ids; returns how many.
-
-    The attempts so far stay on record. What is still on its way is left alone.
-    """
-    pks = [delivery.pk for delivery in deliveries]
-    with transaction.atomic():
-        rows = list(
-            Delivery.objects.select_for_update()
-            .filter(pk__in=pks, connector__isnull=False)
-            .exclude(status__in=UNSETTLED)
-            .order_by("pk")
-            .only("pk", "connector_id")
-        )
-        Delivery.objects.filter(pk__in=[row.pk for row in rows]).update(
-            status=DeliveryStatus.PENDING, next_attempt_at=timezone.now(), settled_at=None, reason="", note=""
-        )
-        connector_ids = [row.connector_id for row in rows if row.connector_id is not None]
-        transaction.on_commit(lambda: tasks.wake(connector_ids))
-    return len(rows)
 
 
 def resume(connector: Connector) -> None:

@@ -1,18 +1,43 @@
-"""Sends all of a connector's deliveries since a time once more: what an outage of the receiver has cost."""
+"""Sends once more what has settled: chosen deliveries, or all of a connector's that an outage has cost."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from connectors import outbox
+from django.db import transaction
+from django.utils import timezone
+
+from connectors import tasks
 from connectors.message import FOLLOW_UPS
-from connectors.models import Connector, Delivery, DeliveryStatus
+from connectors.models import UNSETTLED, Connector, Delivery, DeliveryStatus
 
 BATCH = 500
 
 CHOICES = (DeliveryStatus.FAILED, DeliveryStatus.CANCELLED, DeliveryStatus.DELIVERED)
 """The statuses that can be sent again: the final ones."""
+
+
+def redeliver(deliveries: Iterable[Delivery]) -> int:
+    """Sends settled deliveries once more, under their own ids; returns how many.
+
+    The attempts so far stay on record. What is still on its way is left alone.
+    """
+    pks = [delivery.pk for delivery in deliveries]
+    with transaction.atomic():
+        rows = list(
+            Delivery.objects.select_for_update()
+            .filter(pk__in=pks, connector__isnull=False)
+            .exclude(status__in=UNSETTLED)
+            .order_by("pk")
+            .only("pk", "connector_id")
+        )
+        Delivery.objects.filter(pk__in=[row.pk for row in rows]).update(
+            status=DeliveryStatus.PENDING, next_attempt_at=timezone.now(), settled_at=None, reason="", note=""
+        )
+        connector_ids = [row.connector_id for row in rows if row.connector_id is not None]
+        transaction.on_commit(lambda: tasks.wake(connector_ids))
+    return len(rows)
 
 
 def redeliver_since(
@@ -35,7 +60,7 @@ def redeliver_since(
         if not batch:
             return sent
         last = batch[-1].pk
-        sent += outbox.redeliver([*batch, *_follow_ups_of(connector, batch)])
+        sent += redeliver([*batch, *_follow_ups_of(connector, batch)])
 
 
 def _follow_ups_of(connector: Connector, deliveries: Sequence[Delivery]) -> list[Delivery]:

@@ -43,7 +43,7 @@ def pods(name: str, round_: int) -> list[JSON]:
     return found
 
 
-def hpa(name: str, replicas: int, *, at_most: int = 10, limited: bool = False) -> JSON:
+def hpa(name: str, replicas: int, *, limited: bool = False) -> JSON:
     """An autoscaler; `limited` says that it would have more pods than it may."""
     condition = {
         "type": "ScalingLimited",
@@ -61,7 +61,7 @@ def hpa(name: str, replicas: int, *, at_most: int = 10, limited: bool = False) -
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
             "minReplicas": 2,
-            "maxReplicas": at_most,
+            "maxReplicas": 10,
         },
         "status": {"currentReplicas": replicas, "desiredReplicas": replicas, "conditions": [condition]},
     }

@@ -1,26 +1,20 @@
-"""Events, clusters and event types, over HTTP."""
+"""Events over HTTP: what happened, and reports from outside."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import mixins, serializers, status, viewsets
-from rest_framework.exceptions import NotFound
-from rest_framework.permissions import IsAuthenticated
+from rest_framework import mixins, serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from connectors.editing import EditApi
 from connectors.filters import Id, Moment, YesOrNo
 from connectors.message import JSONDict, Severity, Status
-from connectors.rest import Api, StrictModelSerializer, StrictSerializer, Word
+from connectors.rest import Api, StrictSerializer, Word
 from connectors.stretches import Stretches
-from events import access, catalog, external
-from events.cluster_check_api import ClusterChecks
+from events import catalog, external
 from events.handling_api import Handling
-from events.models import SEVERITIES, Cluster, Event, EventStatus, WatchLease
+from events.models import SEVERITIES, Event, EventStatus
 
 
 class EventSerializer(serializers.ModelSerializer[Event]):
@@ -146,133 +140,3 @@ class EventViewSet(Handling, mixins.ListModelMixin, mixins.RetrieveModelMixin, A
             raise serializers.ValidationError({"key": [str(error)]}) from None
         over = event.status == EventStatus.RESOLVED
         return Response(EventSerializer(event).data, status.HTTP_200_OK if over else status.HTTP_201_CREATED)
-
-
-class ClusterSerializer(StrictModelSerializer):
-    """A cluster to watch, and how that goes. The kubeconfig is write-only."""
-
-    kubeconfig = serializers.CharField(
-        write_only=True, required=False, allow_blank=True, trim_whitespace=False,
-        help_text="With access “kubeconfig”. Left out, the stored one stays.",
-    )  # fmt: skip
-    kubeconfig_set = serializers.SerializerMethodField()
-    watcher = serializers.SerializerMethodField(help_text="Who watches it; empty for nobody.")
-    namespaces = serializers.ListField(child=serializers.CharField(max_length=253), required=False)
-    problems = serializers.DictField(read_only=True, help_text="What cannot be watched, and why.")
-
-    class Meta:
-        model = Cluster
-        fields = (
-            "id", "name", "enabled", "access", "context", "kubeconfig", "kubeconfig_set", "namespaces",
-            "watcher", "state", "state_message", "problems", "connected_since", "last_change_at",
-            "heartbeat_at", "lag_seconds", "objects_known", "stream_restarts", "nodes_known",
-            "nodes_not_ready", "created_at",
-        )  # fmt: skip
-        read_only_fields = (
-            "state", "state_message", "connected_since", "last_change_at", "heartbeat_at", "lag_seconds",
-            "objects_known", "stream_restarts", "nodes_known", "nodes_not_ready", "created_at",
-        )  # fmt: skip
-
-    fleeting = ("last_change_at", "heartbeat_at", "lag_seconds", "objects_known")
-
-    def get_kubeconfig_set(self, cluster: Cluster) -> bool:
-        """Whether one is stored."""
-        return bool(cluster.kubeconfig)
-
-    def get_watcher(self, cluster: Cluster) -> str:
-        """The holder of its lease."""
-        lease: WatchLease | None = getattr(cluster, "watch_lease", None)
-        return lease.holder if lease else ""
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Checks that what is said can be used to reach the cluster."""
-        now = self.instance or Cluster()
-        entered = attrs.get("kubeconfig")
-        problems = access.problems(
-            attrs.get("access", now.access),
-            attrs.get("context", now.context),
-            now.kubeconfig if entered is None else entered,
-            entered=bool(entered),
-        )
-        if problems:
-            raise serializers.ValidationError({name: [text] for name, text in problems.items()})
-        return attrs
-
-
-class ClusterFilters(filters.FilterSet):
-    """Which clusters to list."""
-
-    name = filters.CharFilter()
-    enabled = YesOrNo()
-
-
-class ClusterViewSet(ClusterChecks, EditApi):
-    """Clusters to watch."""
-
-    queryset = Cluster.objects.select_related("watch_lease")
-    serializer_class = ClusterSerializer
-    filterset_class = ClusterFilters
-    order = ("name",)
-
-
-class EventTypeSerializer(serializers.Serializer[Any]):
-    """A type of event, or a name for several."""
-
-    name = serializers.CharField()
-    category = serializers.CharField(help_text="The heading under which people find it; empty for an alias.")
-    severity = serializers.CharField(help_text="Unless the event says otherwise; empty for an alias.")
-    description = serializers.CharField()
-    momentary = serializers.BooleanField(help_text="It happens and is never resolved.")
-    stands_for = serializers.ListField(child=serializers.CharField(), help_text="Of an alias, its types.")
-
-
-def event_types() -> list[JSONDict]:
-    """Every name that a subscription may hold, with its meaning."""
-    types: list[JSONDict] = [
-        {
-            "name": event_type.name,
-            "category": event_type.category.value,
-            "severity": event_type.severity.value,
-            "description": event_type.description,
-            "momentary": event_type.momentary,
-            "stands_for": [],
-        }
-        for event_type in catalog.EVENT_TYPES.values()
-    ]
-    aliases = {name: sorted(types) for name, types in catalog.ALIASES.items()}
-    aliases[catalog.ALL] = sorted(catalog.EVENT_TYPES)
-    return types + [
-        {
-            "name": name,
-            "category": "",
-            "severity": "",
-            "description": "Every type, present and future."
-            if name == catalog.ALL
-            else f"Any of {', '.join(stands_for)}.",
-            "momentary": False,
-            "stands_for": stands_for,
-        }
-        for name, stands_for in aliases.items()
-    ]
-
-
-class EventTypeViewSet(viewsets.ViewSet):
-    """The types of event there are. For whoever is signed in: it is documentation."""
-
-    permission_classes = (IsAuthenticated,)
-    lookup_field = "name"
-
-    @extend_schema(responses=EventTypeSerializer(many=True))
-    def list(self, request: Request) -> Response:
-        """All of them, and the names for several."""
-        return Response(EventTypeSerializer(event_types(), many=True).data)
-
-    @extend_schema(
-        parameters=[OpenApiParameter("name", str, OpenApiParameter.PATH)], responses=EventTypeSerializer
-    )
-    def retrieve(self, request: Request, name: str) -> Response:
-        """One of them."""
-        for event_type in event_types():
-            if event_type["name"] == name:
-                return Response(EventTypeSerializer(event_type).data)
-        raise NotFound(f"There is no event type {name!r}.")

@@ -25,12 +25,11 @@ from connectors.vitals import took
 from events import links
 from events.cluster.checkup import Checkup
 from events.cluster.local import contexts, in_a_cluster
+from events.cluster.trouble import grants_in, is_absence
 from events.cluster_form import FIELDS, ClusterForm
 from events.models import Access, Cluster, Event, EventStatus, WatchLease
 from events.rights import check_cluster
 from events.standing import standing
-
-_GRANTS = "To grant it: "
 
 WAYS = {
     Access.KUBECONFIG: (
@@ -311,14 +310,6 @@ def problems(cluster: Cluster) -> list[dict[str, Any]]:
     """What is not watched: its name, why, and the commands that help, where they are known."""
     found = []
     for name, text in sorted(cluster.problems.items()):
-        words, _, commands = str(text).partition(_GRANTS)
-        lines = commands.split(" && ") if _GRANTS not in commands else []
-        found.append(
-            {
-                "name": name,
-                "words": words.strip() if lines else text,
-                "commands": [line for line in lines if line],
-                "harmless": str(text).endswith("not installed."),
-            }
-        )
+        words, commands = grants_in(str(text))
+        found.append({"name": name, "words": words, "commands": commands, "harmless": is_absence(str(text))})
     return found

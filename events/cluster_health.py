@@ -25,7 +25,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from connectors.ids import uuid7
-from connectors.message import Recommendation, Severity
+from connectors.message import Recommendation
 from events.cluster.objects import Ref
 from events.cluster.readiness import Questions, Readiness, Verdict
 from events.detection import Finding
@@ -238,18 +238,7 @@ def _tell(batch: Batch, cluster: Cluster, finding: Finding, event: Event | None,
         new.source = SOURCE
         batch.new.append(new)
     elif (event.title, event.description) != (new.title, new.description):
-        batch.changed.append(
-            Change(
-                event_id=event.pk,
-                at=now,
-                title=new.title,
-                description=new.description,
-                severity=Severity(new.severity),
-                details=new.details,
-                recommendations=new.recommendations,
-                count=event.count,
-            )
-        )
+        batch.changed.append(Change.into(new, event.pk, now, event.count))
 
 
 def _open_events() -> Iterable[Event]:

@@ -91,18 +91,7 @@ def compare(found: Iterable[Trouble], open_events: Iterable[Event]) -> Batch:
         if event is None:
             batch.new.append(new)
         elif (event.title, event.description) != (new.title, new.description):
-            batch.changed.append(
-                Change(
-                    event_id=event.pk,
-                    at=now,
-                    title=new.title,
-                    description=new.description,
-                    severity=catalog.EVENT_TYPES[new.event_type].severity,
-                    details=new.details,
-                    recommendations=new.recommendations,
-                    count=event.count,
-                )
-            )
+            batch.changed.append(Change.into(new, event.pk, now, event.count))
     batch.resolved = [(event.pk, now) for event in on_record.values()]
     return batch
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
-
 from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
 
+from connectors import ids
 from connectors.delivery_admin import DeliveryAdmin
 from connectors.models import Delivery
 from events.models import Event
@@ -18,11 +17,10 @@ class EventDeliveryAdmin(DeliveryAdmin):
 
     def event_url(self, request: HttpRequest, delivery: Delivery) -> str:
         """The event's page, where there is such an event and it may be seen."""
-        try:
-            event_id = uuid.UUID(delivery.message_id)
-        except ValueError:
-            return ""  # a test, a digest
-        if not request.user.has_perm("events.view_event") or not Event.objects.filter(pk=event_id).exists():
+        event_id = ids.parsed(delivery.message_id)  # None for a test or a digest
+        if event_id is None or not request.user.has_perm("events.view_event"):
+            return ""
+        if not Event.objects.filter(pk=event_id).exists():
             return ""
         return reverse("admin:events_event_change", args=(event_id,))
 

@@ -15,8 +15,9 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from connectors import looking_back, moments, text
-from connectors.console import COUNTED, RecordPage, badge
+from connectors import moments, text
+from connectors.console import COUNTED, badge
+from connectors.looking_back import LookingBackPage
 from connectors.message import Severity
 from connectors.record_filters import link
 from events import event_chart, event_page, handling, inquiry, silencing
@@ -34,7 +35,7 @@ RANK = Case(
 
 
 @admin.register(Event)
-class EventAdmin(RecordPage[Event]):
+class EventAdmin(LookingBackPage[Event]):
     """What happened. Nobody edits it; people acknowledge it, resolve it by hand, or silence its kind."""
 
     list_display = ("name", "state", "badness", "event_type", "place", "seen")
@@ -43,7 +44,6 @@ class EventAdmin(RecordPage[Event]):
         SilenceFilter,
     )  # fmt: skip
     list_before_template = "admin/events/event/chart.html"
-    list_after_template = "admin/record/looked_back.html"
     search_fields = ("title", "resource", "subject", "namespace", "cluster_name")
     search_help_text = "Title, resource, namespace, cluster, or an id"
     actions = ("acknowledge_selected", "resolve_selected")
@@ -53,7 +53,6 @@ class EventAdmin(RecordPage[Event]):
         "silence": "events.add_silence",
     }
 
-    # What connectors.looking_back asks.
     when = "first_seen"
     quick = frozenset(("status__exact", "event_type", "since", "until"))
     narrow = frozenset(("silence",))
@@ -93,32 +92,14 @@ class EventAdmin(RecordPage[Event]):
         """When it was noticed."""
         return moments.shown(event.first_seen)
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Any]:
-        """A list that does not read the whole record."""
-        return looking_back.LookingBack
-
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """With the bars of what is shown."""
-        context = {"at_once": looking_back.AT_ONCE, **(extra_context or {})}
-        answer = super().changelist_view(request, context)
+        answer = super().changelist_view(request, extra_context)
         if isinstance(answer, TemplateResponse) and answer.context_data and "cl" in answer.context_data:
             answer.context_data["chart"] = event_chart.chart(answer.context_data["cl"])
         return answer
-
-    def is_id(self, term: str) -> bool:
-        """Whether that is the id of an event."""
-        return _uuid(term) is not None
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Event], search_term: str
-    ) -> tuple[QuerySet[Event], bool]:
-        """By id, or by words."""
-        asked = _uuid(search_term)
-        if asked is not None:
-            return queryset.filter(pk=asked), False
-        return super().get_search_results(request, queryset, search_term)
 
     # --- What people do
 
@@ -253,10 +234,3 @@ def _why(event: Event) -> dict[str, Any]:
 def _chosen(events: QuerySet[Event]) -> list[uuid.UUID]:
     """What an action is about: as many as the list has pages for, however many there are."""
     return list(events.values_list("pk", flat=True)[:COUNTED])
-
-
-def _uuid(term: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(term.strip())
-    except ValueError:
-        return None

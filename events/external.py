@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -80,7 +79,7 @@ def report(data: ExternalReport) -> Event:
     if adopted is None:
         return event
     if status is Status.FIRING:
-        write(Batch(changed=[_change(event, adopted, now)]))
+        write(Batch(changed=[Change.into(event, adopted, now, event.count)]))
     return Event.objects.get(pk=adopted)
 
 
@@ -97,19 +96,6 @@ def _content(data: ExternalReport) -> str:
     """A name for a report that has no key: what it says, and when."""
     when = iso(data.timestamp) if data.timestamp else timezone.now().isoformat()
     return fingerprint(when, data.title, data.description, json.dumps(data.details, sort_keys=True))
-
-
-def _change(event: Event, event_id: uuid.UUID, now: datetime) -> Change:
-    return Change(
-        event_id=event_id,
-        at=now,
-        title=event.title,
-        description=event.description,
-        severity=Severity(event.severity),
-        details=event.details,
-        recommendations=event.recommendations,
-        count=event.count,
-    )
 
 
 def _resolve(print_: str, data: ExternalReport, now: datetime) -> Event:

@@ -14,8 +14,9 @@ from django.conf import settings
 from django.db import transaction
 
 from connectors.ids import uuid7
-from connectors.message import JSONDict, Severity
+from connectors.message import JSONDict
 from events import catalog
+from events.annotations import Namespace, Routing
 from events.baselines import Baselines
 from events.cluster.objects import Object, Pod, Ref, bounded
 from events.cluster.watch import Gone, Listed, Seen
@@ -26,7 +27,6 @@ from events.occurrences import Occurrences
 from events.pruning import keeping
 from events.record import Batch, write
 from events.record import Change as EventChange
-from events.routing import Namespace, Routing
 from events.tracking import Decision, Open, ProblemKey, Resolve, Sighting, Tracker, Update
 
 logger = logging.getLogger(__name__)
@@ -344,19 +344,8 @@ class Ingest:
                 fresh.severity, fresh.recommendations = event.severity, event.recommendations
                 fresh.count = event.count
                 continue
-            changes.append(
-                EventChange(
-                    event_id=event_id,
-                    at=update.at,
-                    title=event.title,
-                    description=event.description,
-                    severity=Severity(event.severity),
-                    details=event.details,
-                    recommendations=event.recommendations,
-                    count=event.count,
-                    grows_by=self._detector(update).grows_by,
-                )
-            )
+            grows_by = self._detector(update).grows_by
+            changes.append(EventChange.into(event, event_id, update.at, event.count, grows_by))
         return changes
 
     def _inhibitor(self, detector: Detector[Any, Any], sighting: Sighting) -> uuid.UUID | None:

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
+from connectors import ids
 from connectors.models import UNSETTLED, Delivery
 from connectors.pruning import BATCH
 from events.models import Event, EventStatus
@@ -22,14 +23,12 @@ def keeping() -> timedelta:
 
 def still_open(message_ids: Collection[str]) -> set[str]:
     """Which of these ids are of events that are open. An id that is no event's, such as a test's, is not."""
-    ids = {event_id for text in message_ids if (event_id := _event_id(text)) is not None}
-    firing = Event.objects.filter(pk__in=ids, status=EventStatus.FIRING)
+    event_ids = {event_id for text in message_ids if (event_id := ids.parsed(text)) is not None}
+    firing = Event.objects.filter(pk__in=event_ids, status=EventStatus.FIRING)
     return {str(event_id) for event_id in firing.values_list("pk", flat=True)}
 
 
-def prune_events(
-    before: datetime, occurred_before: datetime, *, dry_run: bool = False, batch: int = BATCH
-) -> Iterator[int]:
+def prune_events(before: datetime, occurred_before: datetime, *, dry_run: bool = False) -> Iterator[int]:
     """Deletes what was resolved before `before`, and what occurred before `occurred_before`.
 
     Yields, after each transaction, how many; whoever calls it may stop at any time. An event stays while a
@@ -58,7 +57,7 @@ def prune_events(
             )
         with transaction.atomic():
             found = list(
-                (rows if dry_run else rows.select_for_update(skip_locked=True, of=("self",)))[:batch]
+                (rows if dry_run else rows.select_for_update(skip_locked=True, of=("self",)))[:BATCH]
             )
             if not found:
                 return
@@ -66,15 +65,8 @@ def prune_events(
                 message_id__in=[str(event.pk) for event in found], status__in=UNSETTLED
             )
             kept = set(unsettled.values_list("message_id", flat=True))
-            ids = [event.pk for event in found if str(event.pk) not in kept]
+            over = [event.pk for event in found if str(event.pk) not in kept]
             if not dry_run:
-                Event.objects.filter(pk__in=ids).only("pk").delete()
+                Event.objects.filter(pk__in=over).only("pk").delete()
         position = (found[-1].first_seen, found[-1].pk)
-        yield len(ids)
-
-
-def _event_id(text: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return None
+        yield len(over)

@@ -52,6 +52,21 @@ class Change:
     count: int
     grows_by: str = ""  # the detail that lists what it consists of
 
+    @classmethod
+    def into(cls, new: Event, event_id: uuid.UUID, at: datetime, count: int, grows_by: str = "") -> Change:
+        """That the event of this id is from now on what `new`, which is not written, says."""
+        return cls(
+            event_id=event_id,
+            at=at,
+            title=new.title,
+            description=new.description,
+            severity=Severity(new.severity),
+            details=new.details,
+            recommendations=new.recommendations,
+            count=count,
+            grows_by=grows_by,
+        )
+
     def is_worse_than(self, event: Event) -> bool:
         """Whether those who know of the event should hear of this: it is more severe, or more of it."""
         if self.severity.rank > Severity(event.severity).rank:

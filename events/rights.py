@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
+from events.annotations import Namespace
 from events.cluster.checkup import Checkup, Right, check
 from events.cluster.evidence import LOGS, WARNINGS
 from events.cluster.lease import LEASES, own_namespace
@@ -16,7 +17,6 @@ from events.cluster.streams import scopes
 from events.detection import all_detectors, options_for
 from events.leases import LeaseKind
 from events.models import Cluster
-from events.routing import Namespace
 
 WATCHING = ("get", "list", "watch")
 _ROUTING = "to send events where namespaces ask for them"

@@ -6,9 +6,12 @@ from rest_framework.routers import DefaultRouter
 
 from connectors.api import ProviderViewSet
 from connectors.delivery_api import DeliveryViewSet
-from events.api import ClusterViewSet, EventTypeViewSet, EventViewSet
+from events.api import EventViewSet
+from events.cluster_api import ClusterViewSet
+from events.connector_api import ConnectorViewSet
+from events.event_type_api import EventTypeViewSet
 from events.silence_api import SilenceViewSet
-from events.subscription_api import ConnectorViewSet, SubscriptionViewSet
+from events.subscription_api import SubscriptionViewSet
 from kubegraf.history_api import HistoryViewSet
 from kubegraf.overview_api import OverviewViewSet
 from kubegraf.people_api import PersonViewSet, RoleViewSet

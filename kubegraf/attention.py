@@ -10,9 +10,8 @@ from django.urls import reverse
 from connectors import links as connector_links
 from connectors.health import State
 from events import links as event_links
+from events.cluster.trouble import is_absence
 from kubegraf.overview import MOST_DEAD, ClusterLine, ConnectorLine, Overview
-
-_NOT_INSTALLED = "not installed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ def _of_cluster(line: ClusterLine) -> list[Concern]:
                 "See what to do",
             )
         ]
-    lacking = [name for name, text in line.cluster.problems.items() if not str(text).endswith(_NOT_INSTALLED)]
+    lacking = [name for name, text in line.cluster.problems.items() if not is_absence(str(text))]
     if lacking and line.cluster.enabled:
         words = f"A right is missing: {', '.join(sorted(lacking))}."
         return [Concern(line.cluster.name, "incomplete", words, "warning", url, "Grant it")]

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 import re
-from collections.abc import Iterator
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from connectors.conversation import Dispatch
 from events import catalog
+from events.detection import all_detectors
 from kubegraf.env import BASE_DIR
+from tests.connectors.providers.conversing import a_message, answer, converse, sent
+from tests.events.detectors.objects import ask, node
 
 SOURCES = [path for app in ("kubegraf", "connectors", "events") for path in (BASE_DIR / app).rglob("*.py")]
 READING = re.compile(
@@ -61,3 +70,84 @@ def test_every_link_between_documents_leads_somewhere() -> None:
 @pytest.mark.parametrize("name", [*catalog.EVENT_TYPES, *catalog.ALIASES])
 def test_every_event_type_is_explained(name: str) -> None:
     assert f"`{name}`" in (BASE_DIR / "docs" / "event-types.md").read_text()
+
+
+# --- Where things are ---
+
+ARCHITECTURE = BASE_DIR / "docs" / "architecture.md"
+# What the document explains by the folder, and what Django gives a name.
+NOT_ONE_BY_ONE = {
+    "cluster", "detectors", "engine", "oidc", "providers", "services", "showing", "transport",
+    "migrations", "management", "formats", "__init__.py", "apps.py", "wsgi.py",
+}  # fmt: skip
+
+
+def test_every_file_has_its_place_in_the_architecture() -> None:
+    named = set(re.findall(r"`(?:[a-z_]+/)*(…?[a-z_]+\.py)`", ARCHITECTURE.read_text()))
+    endings = tuple(name.removeprefix("…") for name in named if name.startswith("…"))
+    there = {path.name for path in SOURCES if NOT_ONE_BY_ONE.isdisjoint(path.relative_to(BASE_DIR).parts)}
+
+    assert {name for name in there - named if not name.endswith(endings)} == set()
+
+
+def test_every_file_that_the_architecture_names_is_there() -> None:
+    named = set(re.findall(r"`([a-z_/]+\.py)`", ARCHITECTURE.read_text()))
+    there = [f"/{path}" for path in (*SOURCES, *(BASE_DIR / "tests").rglob("*.py"))]
+
+    assert {name for name in named if not any(path.endswith(f"/{name}") for path in there)} == set()
+
+
+# --- What is shown to be copied ---
+
+Example = Callable[[str], ModuleType]
+
+
+@pytest.fixture
+def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Example:
+    """What a page shows as a file, as the module that it would be."""
+
+    def load(page: str) -> ModuleType:
+        found = re.search(r"^ *```python\n(.*?)```", (BASE_DIR / "docs" / page).read_text(), re.M | re.S)
+        assert found
+        (tmp_path / "documented.py").write_text(textwrap.dedent(found[1]))
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "documented", raising=False)
+        return importlib.import_module("documented")
+
+    return load
+
+
+def test_the_detector_that_is_shown_finds_what_it_says(example: Example) -> None:
+    (finding,) = ask(example("adding-a-detector.md").Cordoned(), node(cordoned=True))
+
+    assert (finding.key, finding.title) == ("Cordoned", "Node node-1 is cordoned")
+
+
+def test_the_detector_that_is_shown_has_an_event_type_to_itself(example: Example) -> None:
+    event_type = example("adding-a-detector.md").Cordoned.event_type
+
+    assert event_type in catalog.EVENT_TYPES
+    assert event_type not in {detector.event_type for detector in all_detectors()}
+
+
+def test_the_connector_that_is_shown_posts_the_message(example: Example) -> None:
+    shown = example("adding-a-connector.md")
+    config = shown.MattermostConfig.model_validate(shown.Mattermost.example)
+
+    (request,), receipt = converse(
+        shown.Mattermost().send(config, Dispatch("1", a_message(), {})), answer(200, "ok")
+    )
+
+    assert a_message().title in sent(request)["text"]
+    assert receipt.remote == {}
+
+
+def test_the_connector_that_is_shown_pings_nobody_and_keeps_to_the_limit(example: Example) -> None:
+    shown = example("adding-a-connector.md")
+    hostile = "@channel half a \ud83d " + "x" * 20_000
+
+    body = shown.body(a_message(title=hostile, description=hostile, details={hostile: hostile}))
+
+    assert "@channel" not in body["text"]
+    assert body["text"].encode()
+    assert len(body["text"]) <= 16_000

@@ -25,6 +25,9 @@ E = TypeVar("E", bound=BaseException)
 _EXCERPT = 300
 _LONGEST_RETRY_AFTER = 300.0
 _USER = re.compile(r'User "([^"]+)" cannot')
+_TO_GRANT = " To grant it: "
+_THEN = " && "
+_NOT_INSTALLED = ": not installed."
 _ANONYMOUS = "system:anonymous"
 # A line of the answer of /readyz for each check: "[+]ping ok", "[-]etcd failed: reason withheld".
 _FAILED_CHECK = re.compile(rb"^\[-\]([\w./-]+)", re.MULTILINE | re.ASCII)
@@ -107,7 +110,7 @@ def from_status(
         text = missing_right(resource, namespace, status.message) if resource else text
     elif code == 404 and resource:
         group = f"{resource.group}/{resource.version}" if resource.group else resource.version
-        text = f"{server} does not know {resource.plural} ({group}): not installed."
+        text = f"{server} does not know {resource.plural} ({group}){_NOT_INSTALLED}"
     elif 300 <= code < 400:
         text = f"{server} answered {code}, which an API server does not do. Is the address right?"
     return ClusterError(kind or Trouble.FAILED, text, status=code, retry_after=waits)
@@ -123,8 +126,24 @@ def missing_right(resource: Resource, namespace: str, message: str, verbs: str =
     words = f"{', '.join(first)} and {last}" if first else last
     who = f"{user} has" if user else "The account has"
     where = f" in the namespace {namespace}" if namespace else ""
-    commands = " && ".join(grant(resource, verbs, user, namespace))
-    return f"{who} no right to {words} {qualified(resource)}{where}. To grant it: {commands}"
+    commands = _THEN.join(grant(resource, verbs, user, namespace))
+    return f"{who} no right to {words} {qualified(resource)}{where}.{_TO_GRANT}{commands}"
+
+
+def grants_in(text: str) -> tuple[str, list[str]]:
+    """What a problem's text says, and apart from that the commands that grant the right which it misses.
+
+    One that misses several rights is left whole.
+    """
+    words, _, commands = text.partition(_TO_GRANT)
+    if not commands or _TO_GRANT in commands:
+        return text, []
+    return words, commands.split(_THEN)
+
+
+def is_absence(text: str) -> bool:
+    """Whether a problem's text says no more than that something is not installed in the cluster."""
+    return text.endswith(_NOT_INSTALLED)
 
 
 def from_exception(error: Exception, *, server: str, waited: float = 0.0) -> ClusterError:

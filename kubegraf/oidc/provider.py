@@ -20,9 +20,9 @@ class Unavailable(Exception):
     """The provider does not say, or not truly, where it is to be asked."""
 
 
-def discovered(issuer: str = "") -> dict[str, Any]:
+def discovered() -> dict[str, Any]:
     """The issuer's configuration. Raises Unavailable."""
-    issuer = issuer or settings.OIDC_ISSUER
+    issuer: str = settings.OIDC_ISSUER
     at, found = _known.get(issuer, (0.0, {}))
     if not found or time.monotonic() - at > KEEP_SECONDS:
         found = _asked(issuer)

@@ -261,6 +261,7 @@ def test_whoever_may_test_needs_no_right_to_change(client: Client, receiver: Rec
     operator.post(page_of(connector, "resume"))
     assert Connector.objects.get().paused_at is None
     assert operator.post(page_of(connector), {"name": "mine"}).status_code == 403
+    assert Connector.objects.get().name == connector.name
 
 
 def test_a_test_may_also_open_and_close_something(admin_client: Client) -> None:

@@ -88,11 +88,13 @@ def test_an_error_stands_at_its_config_field(caller: Caller) -> None:
 def test_a_rejected_secret_is_not_echoed(caller: Caller) -> None:
     answer = caller.post("connectors/", webhook(url=f"https://user:{HUSH}@hooks.example.com/"), 400)
     assert HUSH not in str(answer)
+    assert Connector.objects.count() == 0
 
 
 def test_an_option_that_there_is_not_is_an_error(caller: Caller) -> None:
     answer = caller.post("connectors/", webhook(methd="PUT"), 400)
     assert mistakes(answer) == {"config.methd": ["There is no such option. Is method meant?"]}
+    assert Connector.objects.count() == 0
 
 
 def test_a_field_that_there_is_not_is_an_error(caller: Caller) -> None:
@@ -104,6 +106,7 @@ def test_a_field_that_there_is_not_is_an_error(caller: Caller) -> None:
 def test_an_unknown_type_is_an_error(caller: Caller) -> None:
     answer = caller.post("connectors/", {**webhook(), "type": "carrier-pigeon"}, 400)
     assert mistakes(answer) == {"type": ['"carrier-pigeon" is not a valid choice.']}
+    assert Connector.objects.count() == 0
 
 
 def test_patch_changes_what_it_names_and_keeps_the_rest(caller: Caller) -> None:
@@ -151,6 +154,7 @@ def test_a_read_only_field_cannot_be_written(caller: Caller) -> None:
     connector = make_connector()
     answer = caller.patch(f"connectors/{connector.pk}/", {"paused_reason": "a holiday"}, 400)
     assert mistakes(answer) == {"paused_reason": ["This field cannot be written."]}
+    assert Connector.objects.get().paused_reason == ""
 
 
 def test_a_new_address_takes_its_secrets_with_it(caller: Caller) -> None:
@@ -166,6 +170,7 @@ def test_a_new_address_given_as_a_reference_takes_its_secrets_with_it(caller: Ca
     body = {"config": {"url": "env:KUBEGRAF_SECRET_ELSEWHERE"}}
     answer = caller.patch(f"connectors/{connector.pk}/", body, 400)
     assert list(mistakes(answer)) == ["config.headers"]
+    assert setup.join(Connector.objects.get())["url"] == URL
 
 
 def test_the_type_cannot_be_changed(caller: Caller) -> None:
@@ -311,6 +316,7 @@ def test_a_value_of_another_type_is_told_and_not_guessed_at(
     connector = make_connector()
     answer = caller.patch(f"connectors/{connector.pk}/", {name: value}, 400)
     assert mistakes(answer) == {name: [words]}
+    assert getattr(Connector.objects.get(), name) == getattr(connector, name)
 
 
 def test_pages_have_a_size_and_a_limit_on_it(caller: Caller) -> None:
@@ -387,6 +393,8 @@ def test_deliveries_are_not_written_over_the_api(caller: Caller) -> None:
     for method, path in (("POST", "deliveries/"), ("PATCH", f"deliveries/{delivery.pk}/")):
         assert caller.call(method, path, {}).status_code == 405
     assert caller.call("DELETE", f"deliveries/{delivery.pk}/").status_code == 405
+
+    assert list(Delivery.objects.values_list("pk", "status")) == [(delivery.pk, delivery.status)]
 
 
 def test_dead_letters_are_summed_up_with_what_to_do(caller: Caller) -> None:

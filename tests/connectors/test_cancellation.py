@@ -20,7 +20,8 @@ from connectors.engine.leased import COLUMNS, Leased
 from connectors.engine.record import Recorder
 from connectors.errors import Reason, SendError
 from connectors.models import Attempt, Connector, Delivery, Lease
-from connectors.outbox import Order, enqueue, redeliver
+from connectors.outbox import Order, enqueue
+from connectors.redelivery import redeliver
 from connectors.transport.drive import Result
 from tests.calling import Caller, mistakes
 from tests.making import make_connector, make_message, make_resolve, statuses, written

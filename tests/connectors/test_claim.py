@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 from django.utils import timezone
+from pytest_django import Settings
 
 from connectors.conversation import Receipt
 from connectors.engine import leases, quarantine
@@ -82,6 +83,33 @@ def test_where_a_lease_ran_out_it_is_on_record_that_nobody_knows_how_the_attempt
     assert (attempt.started_at, attempt.finished_at) == (began_at, delivery.next_attempt_at)
     assert (delivery.status, delivery.reason, delivery.attempt_count) == ("retrying", "unknown", 1)
     assert take() == ["a"]
+
+
+def test_after_one_death_all_are_taken_together_again_and_after_a_second_each_alone() -> None:
+    queue(make_connector(), "a", "b")
+    take()
+
+    have_senders_die()
+    assert take() == ["a", "b"]
+
+    have_senders_die()
+    assert take() == ["a"]
+    assert take() == ["b"]
+
+
+def test_what_its_senders_die_of_is_given_up_with_the_last_attempt(settings: Settings) -> None:
+    settings.RETRY_SCHEDULE = [1.0]
+    connector = make_connector()
+    queue(connector, "a")
+    take()
+
+    have_senders_die()
+    assert statuses(connector) == ["retrying"]
+
+    take()
+    have_senders_die()
+    assert statuses(connector) == ["failed"]
+    assert take() == []
 
 
 def test_a_sender_that_was_taken_for_dead_writes_nothing_down() -> None:

@@ -9,9 +9,10 @@ from django.db import transaction
 from kombu.exceptions import OperationalError
 
 from connectors import outbox, tasks
+from connectors.engine.claim import claim
 from connectors.message import Message
 from connectors.models import Delivery
-from connectors.outbox import Order, enqueue, redeliver
+from connectors.outbox import Order, enqueue
 from tests.making import make_connector, make_message, make_resolve, statuses, written
 
 
@@ -101,6 +102,29 @@ def test_a_resolve_of_what_was_tried_stays() -> None:
 
 
 @pytest.mark.django_db
+def test_a_resolve_of_what_is_being_sent_for_the_first_time_stays() -> None:
+    connector = make_connector()
+    enqueue([Order(connector, make_message(), "test")])
+    assert claim(connector.pk).deliveries
+
+    enqueue([Order(connector, make_resolve(make_message()), "test")])
+
+    assert statuses(connector) == ["pending", "pending"]
+
+
+@pytest.mark.django_db
+def test_a_resolve_of_what_was_told_stays_with_an_update_that_waits_before_it() -> None:
+    connector = make_connector()
+    [trigger] = enqueue([Order(connector, make_message(), "test")])
+    Delivery.objects.filter(pk=trigger).update(status="delivered", attempt_count=1)
+    enqueue([Order(connector, make_message(title="worse"), "test")])
+
+    enqueue([Order(connector, make_resolve(make_message()), "test")])
+
+    assert statuses(connector) == ["delivered", "pending", "pending"]
+
+
+@pytest.mark.django_db
 def test_a_pair_is_dropped_for_each_connector_alone() -> None:
     sent, unsent = make_connector("sent"), make_connector("unsent")
     for connector in (sent, unsent):
@@ -111,25 +135,6 @@ def test_a_pair_is_dropped_for_each_connector_alone() -> None:
 
     assert statuses(sent) == ["delivered", "pending"]
     assert statuses(unsent) == ["cancelled", "cancelled"]
-
-
-@pytest.mark.django_db
-def test_a_redelivery_keeps_its_id_and_its_attempts() -> None:
-    connector = make_connector()
-    [delivery] = written(enqueue([Order(connector, make_message(), "test")]))
-    Delivery.objects.filter(pk=delivery.pk).update(status="failed", attempt_count=8, reason="timeout")
-
-    assert redeliver([delivery]) == 1
-
-    again = Delivery.objects.get(pk=delivery.pk)
-    assert (again.status, again.attempt_count, again.reason) == ("pending", 8, "")
-
-
-@pytest.mark.django_db
-def test_what_is_on_its_way_is_not_redelivered() -> None:
-    [delivery] = written(enqueue([Order(make_connector(), make_message(), "test")]))
-
-    assert redeliver([delivery]) == 0
 
 
 @pytest.mark.django_db

@@ -1,4 +1,4 @@
-"""Sending all of a connector's deliveries since a time once more."""
+"""Sending once more what has settled: chosen deliveries, or all of a connector's since a time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from connectors import redelivery
 from connectors.message import Message
 from connectors.models import Connector, Delivery, DeliveryStatus
 from connectors.outbox import Order, delivery_for
-from connectors.redelivery import redeliver_since
+from connectors.redelivery import redeliver, redeliver_since
 from tests.calling import Caller, mistakes
 from tests.making import make_connector, make_message, make_resolve, statuses
 
@@ -43,6 +43,27 @@ def settled(
 
 def status(delivery: Delivery) -> str:
     return Delivery.objects.get(pk=delivery.pk).status
+
+
+def test_a_redelivery_keeps_its_id_and_its_attempts() -> None:
+    delivery = settled(make_connector())
+    Delivery.objects.filter(pk=delivery.pk).update(attempt_count=8, reason="timeout")
+
+    assert redeliver([delivery]) == 1
+
+    again = Delivery.objects.get(pk=delivery.pk)
+    assert (again.status, again.attempt_count, again.reason) == ("pending", 8, "")
+
+
+def test_what_is_on_its_way_is_left_as_it_is() -> None:
+    delivery = settled(make_connector(), status=DeliveryStatus.RETRYING)
+    tomorrow = timezone.now() + timedelta(days=1)
+    Delivery.objects.filter(pk=delivery.pk).update(next_attempt_at=tomorrow, reason="timeout")
+
+    assert redeliver([delivery]) == 0
+
+    still = Delivery.objects.get(pk=delivery.pk)
+    assert (still.status, still.next_attempt_at, still.reason) == ("retrying", tomorrow, "timeout")
 
 
 def test_what_failed_since_then_is_sent_again_and_nothing_else() -> None:

@@ -10,7 +10,8 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from connectors.engine.send import deliver, send_now
 from connectors.models import Attempt, Connector, Delivery, Lease
-from connectors.outbox import Order, enqueue, redeliver, resume
+from connectors.outbox import Order, enqueue, resume
+from connectors.redelivery import redeliver
 from tests.making import make_connector, make_message, make_resolve, statuses
 from tests.receiver import Receiver
 

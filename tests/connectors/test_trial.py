@@ -47,6 +47,16 @@ def test_a_disabled_connector_can_be_tried_out(receiver: Receiver) -> None:
     assert try_out(connector).delivery.status == "delivered"
 
 
+def test_a_trial_that_fails_for_a_moment_is_not_tried_again(receiver: Receiver) -> None:
+    receiver.script([(503, {}, b"")])
+    connector = make_connector(url=f"{receiver.url}/in")
+
+    trial = try_out(connector)
+
+    assert (trial.delivery.status, trial.delivery.reason) == ("failed", "server_error")
+    assert trial.delivery.settled_at is not None
+
+
 def test_a_trial_that_fails_is_not_tried_again_and_pauses_nothing(receiver: Receiver) -> None:
     receiver.script([(401, {}, b"who are you")])
     connector = make_connector(url=f"{receiver.url}/in")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from events.annotations import Namespace
 from events.detection import all_detectors
-from events.routing import Namespace
 from tests.deploy.reading import containers, deployments, of_kind, pod_of
 
 PROCESSES = ("web", "worker", "beat", "watcher")

@@ -131,6 +131,7 @@ def test_a_dry_run_that_is_asked_wrongly_is_no_import(caller: Caller, asked: str
 def test_an_import_tells_all_errors_with_their_places(caller: Caller) -> None:
     answer = caller.post("connectors/import/", [webhook(events=["nope"]), {"name": "b", "type": 7}], 400)
     assert list(mistakes(answer)) == ["0.config.events.0", "1.type"]
+    assert Connector.objects.count() == 0
 
 
 def test_an_import_sends_no_stored_secret_to_a_new_address(caller: Caller) -> None:
@@ -138,6 +139,7 @@ def test_an_import_sends_no_stored_secret_to_a_new_address(caller: Caller) -> No
     body = {"name": "hook", "type": "webhook", "config": {"url": "https://elsewhere.example.net/"}}
     answer = caller.post("connectors/import/", body, 400)
     assert mistakes(answer)["config.headers"][0].startswith("Enter this again")
+    assert setup.join(Connector.objects.get())["url"] == "https://hooks.example.com/a"
 
 
 def test_an_import_takes_every_right_it_may_use() -> None:
@@ -245,6 +247,7 @@ def test_an_idempotency_key_has_a_length(caller: Caller) -> None:
 def test_what_was_never_reported_cannot_be_resolved(caller: Caller) -> None:
     body = {"event_type": "pod_crash_loop", "title": "It crashes", "key": "shop", "status": "resolved"}
     assert list(mistakes(caller.post("events/", body, 400))) == ["key"]
+    assert Event.objects.count() == 0
 
 
 @pytest.mark.parametrize(
@@ -293,7 +296,9 @@ def test_events_are_neither_changed_nor_deleted(caller: Caller) -> None:
     event = make_event()
     event.save()
     for method in ("PUT", "PATCH", "DELETE"):
-        assert caller.call(method, f"events/{event.pk}/", {}).status_code == 405
+        assert caller.call(method, f"events/{event.pk}/", {"title": "other"}).status_code == 405
+
+    assert Event.objects.get().title == event.title
 
 
 # --- Clusters -------------------------------------------------------------------------------------------

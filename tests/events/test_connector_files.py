@@ -204,6 +204,7 @@ def test_what_cannot_be_brought_in_is_said(admin_client: Client, text: str, word
     html = admin_client.post(IMPORT, {"text": text}).text
     assert words in html
     assert hidden(html) == ""
+    assert Connector.objects.count() == 0
 
 
 def test_an_import_does_not_send_stored_secrets_to_a_new_address(admin_client: Client) -> None:

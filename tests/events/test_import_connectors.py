@@ -183,6 +183,8 @@ def test_two_files_cannot_speak_of_one_connector(import_: Any) -> None:
     with pytest.raises(CommandError, match="'hook' is in more than one file"):
         import_(webhook(), webhook(method="PUT"))
 
+    assert Connector.objects.count() == 0
+
 
 @pytest.mark.parametrize(
     ("content", "words"),

@@ -13,13 +13,13 @@ from django.db.transaction import Atomic
 
 from connectors.models import Delivery
 from connectors.secrets import MASK
+from events.annotations import Namespace
 from events.cluster.decoding import decode
 from events.cluster.objects import Deployment, Node, Object, Pod
 from events.cluster.watch import Gone, Listed, Seen
 from events.detectors.rbac_violation import ClusterRole, ClusterRoleBinding
 from events.ingest import Ingest
 from events.models import Cluster, Event
-from events.routing import Namespace
 from tests.events.detectors.objects import endpoints
 from tests.events.detectors.security_objects import policy_report, scan, verdict, vulnerability
 from tests.fakes.objects import crash_looping, deployment, healed, node, not_ready, pod, restarted, stamp
@@ -339,6 +339,27 @@ def test_a_dry_run_tells_and_writes_nothing(ingest: Ingest) -> None:
 
     assert lines == ["firing pod_crash_loop critical shop/Pod/web-1: Pod web-1 in crash loop"]
     assert Event.objects.count() == 0
+
+
+def test_what_could_not_be_written_is_enriched_only_once(cluster: Cluster) -> None:
+    asked: list[str] = []
+    away = [OperationalError("away")]
+
+    def guard() -> None:
+        if away:
+            raise away.pop()
+
+    ingest = Ingest(
+        cluster, AT_ONCE, enrich=lambda events: asked.extend(event.title for event in events), guard=guard
+    )
+    looping = seen(crash_looping(pod("web-1", "shop")))
+    with pytest.raises(OperationalError):
+        ingest.apply([looping])
+    assert not Event.objects.exists()
+    ingest.apply([looping])
+
+    assert asked == ["Pod web-1 in crash loop"]
+    assert Event.objects.get().title == "Pod web-1 in crash loop"
 
 
 def test_new_events_that_anyone_hears_of_are_enriched_before_they_are_written(cluster: Cluster) -> None:

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 import pytest
 from django.db import OperationalError, connections
 
+from events.cluster_watcher import ClusterWatcher
 from events.leadership import Candidate, Deposed, LeasedTerm, LeaseTimes, Suspended, Term
 from events.leases import DatabaseLease, LeaseKind
 from events.models import Access, Cluster, Event, EventStatus, WatchLease, WatchState
-from events.watcher import ClusterWatcher
 from tests.events.cluster.following import FAST
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.fakes.objects import crash_looping, healed, pod, restarted

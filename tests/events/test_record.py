@@ -8,12 +8,14 @@ from collections.abc import Collection
 import pytest
 from django.db import IntegrityError, connection
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from connectors.ids import uuid7
+from connectors.message import Severity
 from connectors.models import Delivery
 from events import record
 from events.models import Event, EventStatus, Subscription
-from events.record import Batch, write
+from events.record import Batch, Change, write
 from tests.making import make_connector, make_event
 
 pytestmark = pytest.mark.django_db
@@ -98,3 +100,33 @@ def test_what_an_event_inhibits_is_found_by_an_index_of_that_alone() -> None:
 
 def test_the_events_of_a_cluster_are_found_by_the_index_of_its_open_ones() -> None:
     assert "event_open_of_cluster" in plan(Event.objects.filter(cluster=7))
+
+
+def a_change(event: Event, severity: Severity) -> Change:
+    return Change(event.pk, timezone.now(), event.title, "", severity, {}, [], 1)
+
+
+def test_old_news_that_becomes_worse_is_told_and_what_does_not_stays_unsaid() -> None:
+    Subscription.objects.create(connector=make_connector())
+    old = [make_event(fingerprint=name, severity="low", muted="It was so before.") for name in "ab"]
+    write(Batch(new=old))
+
+    write(Batch(changed=[a_change(old[0], Severity.CRITICAL), a_change(old[1], Severity.LOW)]))
+
+    assert [delivery.message_id for delivery in Delivery.objects.all()] == [str(old[0].pk)]
+    assert list(Event.objects.order_by("fingerprint").values_list("muted", flat=True)) == [
+        "",
+        "It was so before.",
+    ]
+
+
+def test_what_occurred_is_not_told_when_its_inhibitor_is_over() -> None:
+    write(Batch(new=[loop := make_event(fingerprint="loop")]))
+    restart = make_event(fingerprint="restart", status=EventStatus.OCCURRED, inhibited_by_id=loop.pk)
+    write(Batch(new=[restart]))
+    Subscription.objects.create(connector=make_connector())
+
+    write(Batch(resolved=[(loop.pk, timezone.now())]))
+
+    assert not Delivery.objects.exists()
+    assert Event.objects.get(pk=restart.pk).inhibited_by_id == loop.pk

@@ -172,6 +172,18 @@ def test_holding_counts_from_when_the_cluster_says_it_began() -> None:
     assert isinstance(opened, Open)
 
 
+def test_what_begins_later_on_another_object_does_not_begin_the_holding_anew() -> None:
+    tracker = Tracker()
+    options = Options(for_seconds=60)
+    tracker.observe(TYPE, pod("a"), [finding()], options, at(0))
+    tracker.observe(TYPE, pod("b"), [finding()], options, at(40))
+
+    [opened] = tracker.tick(at(60))
+
+    assert isinstance(opened, Open)
+    assert opened.count == 2
+
+
 def test_what_passes_before_it_has_held_is_never_opened() -> None:
     tracker = Tracker()
     options = Options(for_seconds=60)

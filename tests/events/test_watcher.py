@@ -19,8 +19,9 @@ from pytest_django import Settings
 
 from events.cluster.backoff import Backoff
 from events.cluster.watch import Timings
+from events.cluster_watcher import ClusterWatcher, watch_once
 from events.models import Access, Cluster, Event, EventStatus, WatchState
-from events.watcher import ClusterWatcher, Watcher, watch_once
+from events.watcher import Watcher
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.fakes.objects import crash_looping, deployment, node, pod, scaled
 from tests.waiting import BUSY, PATIENCE, until
@@ -410,8 +411,8 @@ def test_who_finds_no_turn_waits_and_drops_nothing(
         reaches(WatchState.WATCHING)
         until(lambda: server.open_watches("pods") == 1)
         turns = Turns()
-        monkeypatch.setattr("events.watcher._turns", turns)
-        monkeypatch.setattr("events.watcher.PATIENCE", 0.05)
+        monkeypatch.setattr("events.turns._turns", turns)
+        monkeypatch.setattr("events.turns.PATIENCE", 0.05)
         server.put(crash_looping(pod("web-1")))
         until(lambda: turns.waited >= 2)
         assert not crashes()
@@ -423,7 +424,7 @@ def test_who_finds_no_turn_waits_and_drops_nothing(
 def test_it_stops_in_time_while_others_have_all_turns(
     server: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("events.watcher._turns", Turns())
+    monkeypatch.setattr("events.turns._turns", Turns())
     watcher = ClusterWatcher(register(server), timings=FAST)
     watcher.start()
     began = time.monotonic()

@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from events.models import Cluster
 from tests.calling import API, Caller
 from tests.kubegraf.rights import THE_API
 
@@ -35,6 +36,7 @@ def test_only_json_is_taken() -> None:
     headers = {"Authorization": f"Token {caller.token}"}
     answer = caller.client.post(f"{API}clusters/", {"name": "production"}, headers=headers)
     assert answer.status_code == 415
+    assert not Cluster.objects.exists()
 
 
 def test_the_root_lists_every_collection() -> None:

@@ -7,6 +7,7 @@ and every call that tells of it; whatever came out, logs included, is then searc
 from __future__ import annotations
 
 import base64
+import importlib
 import io
 import json
 import logging
@@ -28,34 +29,19 @@ from connectors.outbox import Order, delivery_for
 from connectors.secrets import RedactingFilter
 from kubegraf import logs, tokens
 from tests.calling import API
+from tests.connectors.providers.canary import CANARY
 from tests.making import make_cluster, make_event, make_message, make_subscription
 from tests.receiver import Received, Receiver
 
 pytestmark = pytest.mark.django_db
 
-CANARY = "k4n4r1enV0gel9x7q"
-KEY = f"{CANARY}Z0123456789abcdef0123456789"[:32]
-SIGNED = "whsec_" + base64.b64encode(f"{CANARY} and more bytes".encode()).decode()
 _PEM = f"-----BEGIN PRIVATE KEY-----\n{CANARY}\n-----END PRIVATE KEY-----"
 PEM = base64.b64encode(_PEM.encode()).decode()
-TEAMS = "https://prod-01.westeurope.logic.azure.com:443/workflows/{0}/triggers/manual/paths/invoke?sig={0}"
 
 SECRETS: list[tuple[str, dict[str, Any]]] = [
-    ("email", {"password": CANARY}),
-    ("github", {"token": f"ghp_{KEY}0123"}),
-    ("teams", {"webhook_url": TEAMS.format(CANARY)}),
-    ("pagerduty", {"integration_key": KEY, "previous_integration_key": KEY.swapcase()}),
-    ("slack", {"webhook_url": f"https://hooks.slack.com/services/T0/B0/{CANARY}"}),
-    ("slack", {"bot_token": f"xoxb-{CANARY}"}),
-    (
-        "webhook",
-        {
-            "url": "{receiver}/" + CANARY,
-            "headers": {"X-Api-Key": CANARY, "Authorization": f"Bearer {CANARY}"},
-            "signing_secret": SIGNED,
-            "previous_signing_secret": SIGNED,
-        },
-    ),
+    (slug, secrets)
+    for slug in registry.all_providers()
+    for secrets in getattr(importlib.import_module(f"tests.connectors.providers.test_{slug}"), "CANARIES", ())
 ]
 """Together these fill in every secret field of every provider."""
 

@@ -171,7 +171,7 @@ def test_an_import_by_command_is_told_as_such(tmp_path: Path) -> None:
 
 def test_what_was_refused_makes_no_line() -> None:
     connector = make_connector()
-    assert Caller("view_connector").call("PATCH", f"connectors/{connector.pk}/", {"enabled": False})
+    Caller("view_connector").patch(f"connectors/{connector.pk}/", {"enabled": not connector.enabled}, 403)
     assert len(told("connector")) == 1
 
 

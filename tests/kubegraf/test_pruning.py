@@ -14,8 +14,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from connectors import outbox, tally
 from connectors import pruning as connectors_pruning
+from connectors import redelivery, tally
 from connectors.message import Message
 from connectors.models import Attempt, Connector, Delivery, DeliveryStatus
 from connectors.outbox import Order, delivery_for
@@ -145,7 +145,7 @@ def test_an_event_that_inhibited_what_is_over_goes() -> None:
 
 def test_what_is_redelivered_meanwhile_stays() -> None:
     delivery = settled(status="failed")
-    outbox.redeliver([delivery])
+    redelivery.redeliver([delivery])
     assert pruning.prune() == pruning.Pruned()
     assert Delivery.objects.get().status == "pending"
 

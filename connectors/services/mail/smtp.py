@@ -311,4 +311,5 @@ def judge(server: Server, response: Response) -> dict[str, tuple[int, str]]:
 
 
 def listed(refused: Mapping[str, tuple[int, str]]) -> str:
+    """Addresses that the server refuses, each with what it says of it."""
     return "; ".join(f"{address} ({code} {said})" for address, (code, said) in refused.items())

@@ -13,11 +13,13 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from connectors import open_files, pool
+from events.cluster_watcher import AWAY, Print, watch_once
 from events.detection import all_detectors, options_for
 from events.leadership import Candidate
 from events.leases import LeaseKind
 from events.models import Cluster
-from events.watcher import AWAY, CONNECTIONS, PATIENCE, Print, Watcher, nothing_to_watch, watch_once
+from events.turns import CONNECTIONS, PATIENCE
+from events.watcher import Watcher, nothing_to_watch
 
 
 class Command(BaseCommand):

@@ -16,7 +16,8 @@ from connectors.engine.digest_message import MOST, digest, parcels
 from connectors.engine.send import deliver
 from connectors.message import Message, Severity, Status
 from connectors.models import Connector, Delivery
-from connectors.outbox import Order, enqueue, redeliver
+from connectors.outbox import Order, enqueue
+from connectors.redelivery import redeliver
 from connectors.services.slack import block_kit
 from connectors.trial import try_out
 from tests.calling import Caller
@@ -203,6 +204,21 @@ def test_a_few_critical_ones_go_by_themselves_and_first(
         "Critical: The shop is down",
         "High: 30 events",
     ]
+
+
+def test_what_a_sender_has_died_of_is_not_put_into_a_digest(
+    receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    connector = slack(receiver)
+    queue(connector, *storm(30))
+    poison = Delivery.objects.order_by("id")[0]
+    Delivery.objects.filter(pk=poison.pk).update(status="retrying", reason="unknown", attempt_count=1)
+
+    deliver(connector.pk)
+
+    poison.refresh_from_db()
+    assert poison.sent_in is None
+    assert Delivery.objects.filter(sent_in=the_digest()).count() == 29
 
 
 def test_many_critical_ones_are_told_at_once(receiver: Receiver, clock: time_machine.Traveller) -> None:

@@ -26,9 +26,11 @@ from connectors.message import Message, Recommendation, Status
 from connectors.providers.email import Email, EmailConfig, mail, recipients_of, subject
 from connectors.services.mail import body as mail_body
 from connectors.transport.drive import drive
+from tests.connectors.providers.canary import CANARY
 from tests.connectors.providers.conversing import a_message, answer, converse, failing
 
 EXAMPLE = dict(Email.example)
+CANARIES = [{"password": CANARY}]
 DELIVERY = "0199a0b0-1111-7000-8000-000000000009"
 ROOT = "<0199a0b0-0000-7000-8000-000000000001@kubegraf.example.com>"
 

@@ -14,7 +14,10 @@ from connectors.errors import Reason
 from connectors.handshake import Handshake
 from connectors.message import Message, Recommendation, Severity, Status
 from connectors.providers.pagerduty import PagerDuty, PagerDutyConfig, dedup_key
+from tests.connectors.providers.canary import CANARY_KEY
 from tests.connectors.providers.conversing import a_message, answer, converse, failing, sent
+
+CANARIES = [{"integration_key": CANARY_KEY, "previous_integration_key": CANARY_KEY.swapcase()}]
 
 KEY, OTHER = "R0MadeUpKeyForTheDocs0123456789a", "R0AnotherMadeUpKey0123456789abcd"
 PAGERDUTY = PagerDuty()

@@ -16,9 +16,14 @@ from connectors.message import JSONDict, Message, Recommendation, Severity, Stat
 from connectors.providers.slack import Slack, SlackConfig, target
 from connectors.services.slack import block_kit
 from connectors.services.slack.words import MEANINGS, REFUSED_BLOCKS
+from tests.connectors.providers.canary import CANARY
 from tests.connectors.providers.conversing import a_message, answer, converse, failing, sent
 
 EXAMPLE = dict(Slack.example)
+CANARIES = [
+    {"webhook_url": f"https://hooks.slack.com/services/T0/B0/{CANARY}"},
+    {"bot_token": f"xoxb-{CANARY}"},
+]
 TOKEN = "xoxb-1234567890-made0up1secret2"
 POSTED = {"ok": True, "channel": "C012AB3CD", "ts": "1736937000.000100"}
 FIRST = {

@@ -13,9 +13,14 @@ from connectors.errors import Reason, SendError
 from connectors.handshake import Handshake
 from connectors.message import Message, Recommendation, Severity, Status
 from connectors.providers.teams import TOTAL, Teams, TeamsConfig, judge, markdown, payload
+from tests.connectors.providers.canary import CANARY
 from tests.connectors.providers.conversing import a_message, answer, converse, failing, sent
 
 EXAMPLE = dict(Teams.example)
+_WORKFLOW = (
+    "https://prod-01.westeurope.logic.azure.com:443/workflows/{0}/triggers/manual/paths/invoke?sig={0}"
+)
+CANARIES = [{"webhook_url": _WORKFLOW.format(CANARY)}]
 
 
 def a_config(**changes: Any) -> TeamsConfig:

@@ -18,6 +18,7 @@ from connectors.handshake import Handshake
 from connectors.message import Message
 from connectors.providers.webhook import Webhook, WebhookConfig
 from tests.connectors.driving import Drive, lead
+from tests.connectors.providers.canary import CANARY
 from tests.connectors.providers.conversing import a_message, answer, converse, failing, sent
 from tests.receiver import Receiver
 
@@ -26,6 +27,15 @@ SECRET = "whsec_" + base64.b64encode(b"thirty-two bytes of a made-up key").decod
 OLDER = "whsec_" + base64.b64encode(b"another made-up key, long enough").decode()
 DELIVERY = "0199a0b0-1111-7000-8000-000000000001"
 WEBHOOK = Webhook()
+_SIGNED = "whsec_" + base64.b64encode(f"{CANARY} and more bytes".encode()).decode()
+CANARIES = [
+    {
+        "url": "{receiver}/" + CANARY,
+        "headers": {"X-Api-Key": CANARY, "Authorization": f"Bearer {CANARY}"},
+        "signing_secret": _SIGNED,
+        "previous_signing_secret": _SIGNED,
+    }
+]
 
 
 def a_config(**changes: Any) -> WebhookConfig:

@@ -8,8 +8,16 @@ from email.utils import format_datetime
 import msgspec
 import pytest
 
+from events.cluster.grant import grant
 from events.cluster.objects import Deployment, Node, Pod, Resource
-from events.cluster.trouble import Trouble, from_answer, missing_right, retry_after
+from events.cluster.trouble import (
+    Trouble,
+    from_answer,
+    grants_in,
+    is_absence,
+    missing_right,
+    retry_after,
+)
 from tests.events.cluster import recorded
 
 SERVER = "https://kubernetes.example.com:6443"
@@ -57,6 +65,27 @@ def test_what_a_server_says_of_an_account_cannot_end_the_command() -> None:
 
 def test_an_account_that_is_not_told_is_left_to_be_filled_in() -> None:
     assert missing_right(Node.resource, "", "no").endswith("--serviceaccount=NAMESPACE:NAME")
+
+
+def test_the_commands_that_grant_a_right_are_told_apart_from_its_text() -> None:
+    words, commands = grants_in(missing_right(Node.resource, "", 'User "jane" cannot list resource "nodes"'))
+
+    assert words == "jane has no right to get, list and watch nodes."
+    assert commands == list(grant(Node.resource, "get,list,watch", "jane"))
+
+
+def test_a_text_that_misses_several_rights_or_none_is_left_whole() -> None:
+    several = " ".join([missing_right(Node.resource, "", "no")] * 2)
+
+    assert grants_in(several) == (several, [])
+    assert grants_in("It broke.") == ("It broke.", [])
+
+
+def test_what_is_not_installed_is_an_absence_and_a_missing_right_is_none() -> None:
+    absent = from_answer(404, {}, b"", server=SERVER, resource=Node.resource)
+
+    assert is_absence(absent.text)
+    assert not is_absence(missing_right(Node.resource, "", "no"))
 
 
 def test_a_body_that_is_not_the_apis_is_not_quoted() -> None:

@@ -18,6 +18,46 @@ JSON = dict[str, Any]
 NOW = datetime(2026, 1, 15, 10, 30, tzinfo=UTC)
 EARLIER = "2026-01-15T10:29:00Z"
 
+TROUBLED_POD: JSON = {
+    "metadata": {
+        "name": "web-7d87-x2x4z",
+        "namespace": "shop",
+        "uid": "57c871c1-de52-49eb-8646-1c97fddf4f35",
+        "labels": {"pod-template-hash": "7d87"},
+        "ownerReferences": [{"kind": "ReplicaSet", "name": "web-7d87", "controller": True}],
+    },
+    "spec": {
+        "nodeName": "node-1",
+        "containers": [{"name": "app", "image": "app:1", "resources": {"limits": {"memory": "256Mi"}}}],
+    },
+    "status": {
+        "phase": "Running",
+        "reason": "Evicted",
+        "conditions": [{"type": "Ready", "status": "False", "lastTransitionTime": "2026-11-23T03:04:25Z"}],
+        "initContainerStatuses": [
+            {"name": "a" * 63, "restartCount": 1, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+        ],
+        "containerStatuses": [
+            {
+                "name": "app",
+                "restartCount": 3,
+                "state": {"running": {"startedAt": "2026-11-23T03:04:25Z"}},
+                "lastState": {"terminated": {"exitCode": 1, "finishedAt": "2026-11-23T03:04:24Z"}},
+            },
+            {
+                "name": "sidecar",
+                "state": {
+                    "terminated": {
+                        "reason": "OOMKilled",
+                        "finishedAt": "2026-11-23T03:04:24Z",
+                        "containerID": "containerd://" + "f" * 64,
+                    }
+                },
+            },
+        ],
+    },
+}
+
 
 def terminated(reason: str = "Error", code: int = 1, run: str = "aaa", **more: Any) -> JSON:
     """The state of a container that has ended. `run` is its container's id."""

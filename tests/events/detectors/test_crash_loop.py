@@ -2,9 +2,20 @@ from __future__ import annotations
 
 import pytest
 
-from events.cluster.objects import Ref
+from events.cluster.objects import Pod, Ref
 from events.detectors.crash_loop import CrashLoop
-from tests.events.detectors.objects import JSON, ask, container, pod, running, terminated, waiting
+from tests.events.detectors.objects import (
+    JSON,
+    TROUBLED_POD,
+    ask,
+    container,
+    pod,
+    running,
+    terminated,
+    waiting,
+)
+
+TROUBLED = [(Pod, TROUBLED_POD)]
 
 LOOPING = waiting("CrashLoopBackOff", "back-off 40s restarting failed container=app")
 

@@ -6,9 +6,34 @@ import pytest
 
 from connectors.message import Severity
 from events.cluster.objects import Ref
-from events.detectors.kyverno_policy import KyvernoPolicy
+from events.detectors.kyverno_policy import KyvernoPolicy, PolicyReport
 from tests.events.detectors.objects import JSON, ask, ask_gone
 from tests.events.detectors.security_objects import policy_report, verdict
+
+TROUBLED = [
+    (
+        PolicyReport,
+        {
+            "metadata": {
+                "name": "0a1b",
+                "namespace": "shop",
+                "uid": "1",
+                "creationTimestamp": "2026-11-23T03:04:25Z",
+                "labels": {"app.kubernetes.io/managed-by": "kyverno"},
+            },
+            "scope": {"kind": "Deployment", "name": "web", "namespace": "shop"},
+            "results": [
+                {
+                    "policy": "p" * 253,
+                    "rule": "r",
+                    "result": "fail",
+                    "severity": "high",
+                    "message": "x" * 5000,
+                }
+            ],
+        },
+    )
+]
 
 
 def test_the_policies_that_an_object_breaks_are_one_finding() -> None:

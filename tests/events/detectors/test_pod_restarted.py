@@ -4,9 +4,20 @@ from datetime import UTC, datetime
 
 import pytest
 
-from events.cluster.objects import Ref
+from events.cluster.objects import Pod, Ref
 from events.detectors.pod_restarted import PodRestarted
-from tests.events.detectors.objects import JSON, ask, container, pod, running, terminated, waiting
+from tests.events.detectors.objects import (
+    JSON,
+    TROUBLED_POD,
+    ask,
+    container,
+    pod,
+    running,
+    terminated,
+    waiting,
+)
+
+TROUBLED = [(Pod, TROUBLED_POD)]
 
 RESTARTED = container(running(), terminated(run="f00d"), restarts=3)
 EVICTED = {

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from connectors.message import Severity
-from events.detectors.rbac_violation import RbacViolation, Role, RoleBinding
+from events.detectors.rbac_violation import ClusterRole, RbacViolation, Role, RoleBinding
 from tests.events.detectors.objects import JSON, ask, ask_gone
 from tests.events.detectors.security_objects import account, binding, role
 
@@ -18,6 +18,16 @@ ACCOUNTS_OF_SHOP: JSON = {"kind": "Group", "name": "system:serviceaccounts:shop"
 MASTERS: JSON = {"kind": "Group", "name": "system:masters"}
 DEFAULT_LABEL = {"labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}}
 EVERYTHING: JSON = {"verbs": ["*"], "resources": ["*"], "apiGroups": ["*"]}
+
+TROUBLED = [
+    (
+        ClusterRole,
+        {
+            "metadata": {"name": "all", "uid": "1", "creationTimestamp": "2026-11-23T03:04:25Z"},
+            "rules": [{"verbs": ["*"], "resources": ["*"], "apiGroups": ["*"]}],
+        },
+    )
+]
 
 
 # --- bindings ---
