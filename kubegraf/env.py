@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import certifi
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
@@ -72,6 +73,20 @@ def redis_url() -> str:
     return env.str("REDIS_URL", default="").strip() or f"redis+socket://{quote(str(embedded_socket()))}"
 
 
+def broker_tls() -> dict[str, Any]:
+    """What is asked of the certificate of a Redis at `rediss://`; nothing of any other.
+
+    By itself Celery would take any certificate. What stands in the address, as `?ssl_cert_reqs=none`, goes
+    before this. Authorities are those that connectors believe (`connectors.transport.trust`).
+    """
+    if not redis_url().startswith("rediss://"):
+        return {}
+    asked = {"ssl_cert_reqs": "required"}
+    if not (os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")):
+        asked["ssl_ca_certs"] = certifi.where()  # besides the system's
+    return asked
+
+
 def shared_cache() -> dict[str, Any]:
     """Django's cache: in Redis, where there is one that web processes share, else in each one's memory.
 
@@ -88,7 +103,7 @@ def shared_cache() -> dict[str, Any]:
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": [url],
         "KEY_PREFIX": "kubegraf",
-        "OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 0.5},
+        "OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 0.5, **broker_tls()},
     }
 
 

@@ -13,7 +13,17 @@ from django.core.exceptions import ImproperlyConfigured
 from connectors.engine.retry import SCHEDULE
 from kubegraf import logs
 from kubegraf.console import UNFOLD as UNFOLD
-from kubegraf.env import BASE_DIR, checked_rate, data_dir, database_url, env, key, redis_url, shared_cache
+from kubegraf.env import (
+    BASE_DIR,
+    broker_tls,
+    checked_rate,
+    data_dir,
+    database_url,
+    env,
+    key,
+    redis_url,
+    shared_cache,
+)
 from kubegraf.oidc.claims import rules
 
 # Lets classes such as ModelAdmin[Connector] say at run time, too, what they are about.
@@ -120,6 +130,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- Celery ---------------------------------------------------------------------------------------------
 
 CELERY_BROKER_URL = redis_url()
+CELERY_BROKER_USE_SSL = broker_tls()
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
