@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from connectors.secrets import reference_problem
 from events import catalog
 from kubegraf.env import BASE_DIR
 
@@ -41,6 +42,15 @@ def test_every_line_is_of_a_variable_that_is_read() -> None:
     documented = {name for row in rows for name in re.findall(r"`([A-Z][A-Z_]+)`", row.split("|")[1])}
 
     assert {name for name in documented if not is_read(name)} == set()
+
+
+def test_every_reference_to_a_secret_is_one_that_may_be_made() -> None:
+    pages = [BASE_DIR / "README.md", *(BASE_DIR / "docs").rglob("*.md")]
+    named = {
+        found for page in pages for found in re.findall(r"\b(?:env|file):[\w/]+(?![\w/…])", page.read_text())
+    }
+
+    assert [found for found in sorted(named) if reference_problem(found)] == []
 
 
 def links() -> Iterator[tuple[str, str]]:
