@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -115,3 +116,17 @@ def checked_rate(variable: str, default: str) -> str:
     except ValueError as error:
         raise ImproperlyConfigured(f"{variable}: {error}") from None
     return text
+
+
+def options(variable: str) -> dict[str, dict[str, Any]]:
+    """Options by name, as JSON: `{"pod_restarted": {"enabled": false}}`. Raises ImproperlyConfigured."""
+    text: str = env.str(variable, default="").strip() or "{}"
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
+        raise ImproperlyConfigured(
+            f'{variable} must be JSON such as {{"pod_restarted": {{"enabled": false}}}}, and is {text!r}.'
+        )
+    return found

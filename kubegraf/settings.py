@@ -21,6 +21,7 @@ from kubegraf.env import (
     database_url,
     env,
     key,
+    options,
     redis_url,
     shared_cache,
 )
@@ -332,7 +333,7 @@ if WATCH_LEASE not in ("database", "kubernetes", "none"):
     raise ImproperlyConfigured(f"KUBEGRAF_LEASE is {WATCH_LEASE!r}; it can be database, kubernetes or none.")
 
 # {"pod_crash_loop": {"clear_after": 60}}: a detector's options, by event type.
-DETECTOR_OPTIONS: dict[str, dict[str, Any]] = env.json("KUBEGRAF_DETECTORS", default={})
+DETECTOR_OPTIONS: dict[str, dict[str, Any]] = options("KUBEGRAF_DETECTORS")
 
 # --- The demo -------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
 from kubegraf import env
 
@@ -83,3 +84,20 @@ def test_the_embedded_database_is_found_whatever_the_data_directory_is_called(
     folder = nothing_exported / name
     monkeypatch.setenv("KUBEGRAF_DATA_DIR", str(folder))
     assert env.env.db_url_config(env.database_url())["NAME"] == str(folder / "kubegraf.sqlite3")
+
+
+def test_options_are_objects_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert env.options("KUBEGRAF_DETECTORS") == {}
+    monkeypatch.setenv("KUBEGRAF_DETECTORS", "")
+    assert env.options("KUBEGRAF_DETECTORS") == {}
+    monkeypatch.setenv("KUBEGRAF_DETECTORS", '{"pod_restarted": {"enabled": false}}')
+    assert env.options("KUBEGRAF_DETECTORS") == {"pod_restarted": {"enabled": False}}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "null", '"pod_restarted"', '{"pod_restarted": false}'])
+def test_options_of_another_shape_are_refused_by_the_name_of_the_variable(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("KUBEGRAF_DETECTORS", text)
+    with pytest.raises(ImproperlyConfigured, match=r"^KUBEGRAF_DETECTORS must be JSON"):
+        env.options("KUBEGRAF_DETECTORS")

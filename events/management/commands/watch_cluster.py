@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from events.detection import all_detectors, options_for
+from events.detection import check_options
 from events.leadership import Candidate
 from events.leases import LeaseKind
 from events.models import Cluster
@@ -76,8 +76,7 @@ class Command(BaseCommand):
 
     def _check(self, names: list[str]) -> None:
         try:
-            for detector in all_detectors():
-                options_for(detector, settings.DETECTOR_OPTIONS)
+            check_options(settings.DETECTOR_OPTIONS)
         except ValueError as error:
             raise CommandError(str(error)) from error
         if not names:
