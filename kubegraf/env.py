@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -116,6 +118,32 @@ def checked_rate(variable: str, default: str) -> str:
     except ValueError as error:
         raise ImproperlyConfigured(f"{variable}: {error}") from None
     return text
+
+
+def whole_number(variable: str, *, default: int, at_least: int) -> int:
+    """A whole number; the default where nothing is said. Raises ImproperlyConfigured."""
+    text: str = env.str(variable, default="").strip() or str(default)
+    try:
+        found = int(text)
+    except ValueError:
+        found = at_least - 1
+    if found < at_least:
+        raise ImproperlyConfigured(f"{variable} is {text!r}; it must be a whole number, {at_least} or more.")
+    return found
+
+
+def seconds(variable: str, *, default: Sequence[float]) -> list[float]:
+    """Numbers of seconds, with commas; the default where nothing is said. Raises ImproperlyConfigured."""
+    text: str = env.str(variable, default="").strip()
+    if not text:
+        return [*default]
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError:
+        found = [math.nan]
+    if not all(math.isfinite(one) and one >= 0 for one in found):
+        raise ImproperlyConfigured(f"{variable} is {text!r}; it must be seconds, such as 60 or 0.5.")
+    return found
 
 
 def options(variable: str) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ from kubegraf.env import BASE_DIR
 
 SOURCES = [path for app in ("kubegraf", "connectors", "events") for path in (BASE_DIR / app).rglob("*.py")]
 READING = re.compile(
-    r"""(?:env\.\w+\(|environ\.get\(|environ\[|\b(?:key|options|checked_rate)\()\s*["']([A-Z][A-Z_]+)["']""",
+    r"""(?:env\.\w+\(|environ\.get\(|environ\[|\b(?:key|options|checked_rate|whole_number|seconds)\()\s*["']([A-Z][A-Z_]+)["']""",
     re.MULTILINE,
 )
 INTERNAL = {"DJANGO_SETTINGS_MODULE", "PYTHONUNBUFFERED", "KUBERNETES_SERVICE_HOST"}
