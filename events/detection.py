@@ -154,3 +154,15 @@ def options_for(detector: Detector[Any, Any], configured: Mapping[str, Mapping[s
     except msgspec.ValidationError as error:
         raise ValueError(f"KUBEGRAF_DETECTORS: {detector.event_type}: {error}") from error
     return options
+
+
+def check_options(configured: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises ValueError where an option, or the event type that it is for, is not one that there is."""
+    found = {detector.event_type for detector in all_detectors()}
+    for name in configured:
+        if name not in found:
+            raise ValueError(
+                f"KUBEGRAF_DETECTORS: no detector finds {name}. Found are: {', '.join(sorted(found))}."
+            )
+    for detector in all_detectors():
+        options_for(detector, configured)

@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import certifi
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
@@ -72,6 +76,20 @@ def redis_url() -> str:
     return env.str("REDIS_URL", default="").strip() or f"redis+socket://{quote(str(embedded_socket()))}"
 
 
+def broker_tls() -> dict[str, Any]:
+    """What is asked of the certificate of a Redis at `rediss://`; nothing of any other.
+
+    By itself Celery would take any certificate. What stands in the address, as `?ssl_cert_reqs=none`, goes
+    before this. Authorities are those that connectors believe (`connectors.transport.trust`).
+    """
+    if not redis_url().startswith("rediss://"):
+        return {}
+    asked = {"ssl_cert_reqs": "required"}
+    if not (os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")):
+        asked["ssl_ca_certs"] = certifi.where()  # besides the system's
+    return asked
+
+
 def shared_cache() -> dict[str, Any]:
     """Django's cache: in Redis, where there is one that web processes share, else in each one's memory.
 
@@ -88,7 +106,7 @@ def shared_cache() -> dict[str, Any]:
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": [url],
         "KEY_PREFIX": "kubegraf",
-        "OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 0.5},
+        "OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 0.5, **broker_tls()},
     }
 
 
@@ -100,3 +118,43 @@ def checked_rate(variable: str, default: str) -> str:
     except ValueError as error:
         raise ImproperlyConfigured(f"{variable}: {error}") from None
     return text
+
+
+def whole_number(variable: str, *, default: int, at_least: int) -> int:
+    """A whole number; the default where nothing is said. Raises ImproperlyConfigured."""
+    text: str = env.str(variable, default="").strip() or str(default)
+    try:
+        found = int(text)
+    except ValueError:
+        found = at_least - 1
+    if found < at_least:
+        raise ImproperlyConfigured(f"{variable} is {text!r}; it must be a whole number, {at_least} or more.")
+    return found
+
+
+def seconds(variable: str, *, default: Sequence[float]) -> list[float]:
+    """Numbers of seconds, with commas; the default where nothing is said. Raises ImproperlyConfigured."""
+    text: str = env.str(variable, default="").strip()
+    if not text:
+        return [*default]
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError:
+        found = [math.nan]
+    if not all(math.isfinite(one) and one >= 0 for one in found):
+        raise ImproperlyConfigured(f"{variable} is {text!r}; it must be seconds, such as 60 or 0.5.")
+    return found
+
+
+def options(variable: str) -> dict[str, dict[str, Any]]:
+    """Options by name, as JSON: `{"pod_restarted": {"enabled": false}}`. Raises ImproperlyConfigured."""
+    text: str = env.str(variable, default="").strip() or "{}"
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
+        raise ImproperlyConfigured(
+            f'{variable} must be JSON such as {{"pod_restarted": {{"enabled": false}}}}, and is {text!r}.'
+        )
+    return found

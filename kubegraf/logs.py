@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from connectors.secrets import Redactor
 
 FORMATS = ("line", "json")
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 # What every record has; anything else was given by whoever logged, as `extra`.
 _OWN = frozenset((*vars(logging.makeLogRecord({})), "message", "asctime", "color_message", "taskName"))
@@ -36,6 +37,13 @@ def chosen(name: str) -> str:
     if name not in FORMATS:
         raise ImproperlyConfigured(f"KUBEGRAF_LOG_FORMAT is {name!r}; it can be {' or '.join(FORMATS)}.")
     return name
+
+
+def level(name: str) -> str:
+    """The level of that name, in small letters, too. Raises ImproperlyConfigured with the names there are."""
+    if name.upper() not in LEVELS:
+        raise ImproperlyConfigured(f"KUBEGRAF_LOG_LEVEL is {name!r}; it can be {', '.join(LEVELS)}.")
+    return name.upper()
 
 
 class _Formatter(logging.Formatter):

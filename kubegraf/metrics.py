@@ -13,6 +13,7 @@ from __future__ import annotations
 import hmac
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from itertools import product
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -32,8 +33,8 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
-from connectors import tally
-from connectors.models import UNSETTLED, BreakerState, Connector, Delivery
+from connectors import registry, tally
+from connectors.models import UNSETTLED, BreakerState, Connector, Delivery, DeliveryStatus
 from events.models import Cluster, Event, EventStatus, WatchState
 from events.record import EVENTS
 from kubegraf.tokens import TokenAuthentication
@@ -70,10 +71,10 @@ def view(request: HttpRequest) -> HttpResponse:
 
 def exposition(request: HttpRequest) -> HttpResponse:
     """All metrics in the format that is asked for: Prometheus' text, or OpenMetrics."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(Metrics())
+    collected = CollectorRegistry(auto_describe=False)
+    collected.register(Metrics())
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    response = HttpResponse(encode(registry), content_type=content_type)
+    response = HttpResponse(encode(collected), content_type=content_type)
     response["Cache-Control"] = "no-store"
     return response
 
@@ -114,7 +115,11 @@ class Metrics(Collector):
 
 
 def _deliveries(counts: Iterable[tally.Count]) -> Iterator[Metric]:
-    yield _counter("kubegraf_deliveries", "Deliveries that have settled.", ("provider", "status"), counts)
+    labels = ("provider", "status")
+    # There from the start: Prometheus sees no increase in what appears with the first one that failed.
+    settled = (status for status in DeliveryStatus.values if status not in UNSETTLED)
+    begun = product((slug for slug, _ in registry.choices()), settled)
+    yield _counter("kubegraf_deliveries", "Deliveries that have settled.", labels, counts, begun)
 
 
 def _attempts(counts: Iterable[tally.Count]) -> Iterator[Metric]:
@@ -221,9 +226,13 @@ def _events(counts: Iterable[tally.Count]) -> Iterator[Metric]:
 
 
 def _counter(
-    name: str, documentation: str, labels: tuple[str, ...], counts: Iterable[tally.Count]
+    name: str,
+    documentation: str,
+    labels: tuple[str, ...],
+    counts: Iterable[tally.Count],
+    begun: Iterable[tuple[str, ...]] = (),
 ) -> CounterMetricFamily:
-    sums: dict[tuple[str, ...], int] = defaultdict(int)
+    sums: dict[tuple[str, ...], int] = defaultdict(int, dict.fromkeys(begun, 0))
     for count in counts:
         sums[count.labels] += count.amount
     family = CounterMetricFamily(name, documentation, labels=labels)

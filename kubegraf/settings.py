@@ -13,7 +13,20 @@ from django.core.exceptions import ImproperlyConfigured
 from connectors.engine.retry import SCHEDULE
 from kubegraf import logs
 from kubegraf.console import UNFOLD as UNFOLD
-from kubegraf.env import BASE_DIR, checked_rate, data_dir, database_url, env, key, redis_url, shared_cache
+from kubegraf.env import (
+    BASE_DIR,
+    broker_tls,
+    checked_rate,
+    data_dir,
+    database_url,
+    env,
+    key,
+    options,
+    redis_url,
+    seconds,
+    shared_cache,
+    whole_number,
+)
 from kubegraf.oidc.claims import rules
 
 # Lets classes such as ModelAdmin[Connector] say at run time, too, what they are about.
@@ -120,13 +133,14 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- Celery ---------------------------------------------------------------------------------------------
 
 CELERY_BROKER_URL = redis_url()
+CELERY_BROKER_USE_SSL = broker_tls()
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_CONCURRENCY = env.int("KUBEGRAF_WORKER_THREADS", default=16)
+CELERY_WORKER_CONCURRENCY = whole_number("KUBEGRAF_WORKER_THREADS", default=16, at_least=1)
 CELERY_WORKER_POOL = "threads"
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
@@ -181,13 +195,9 @@ AUTHENTICATION_BACKENDS = [
 ]
 
 # Shutting out who guesses passwords (`kubegraf.lockout`).
-TRUSTED_PROXIES = env.int("KUBEGRAF_TRUSTED_PROXIES", default=0)
+TRUSTED_PROXIES = whole_number("KUBEGRAF_TRUSTED_PROXIES", default=0, at_least=0)
 AXES_FAILURE_LIMIT = 5
-AXES_COOLOFF_TIME = timedelta(minutes=env.int("KUBEGRAF_LOCKOUT_MINUTES", default=15))
-if TRUSTED_PROXIES < 0 or timedelta(minutes=1) > AXES_COOLOFF_TIME:
-    raise ImproperlyConfigured(
-        "KUBEGRAF_TRUSTED_PROXIES must be 0 or more, and KUBEGRAF_LOCKOUT_MINUTES 1 or more."
-    )
+AXES_COOLOFF_TIME = timedelta(minutes=whole_number("KUBEGRAF_LOCKOUT_MINUTES", default=15, at_least=1))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = (
@@ -295,21 +305,17 @@ HTTP_DRIVER: str = env.str("KUBEGRAF_HTTP_DRIVER", default="")
 if HTTP_DRIVER not in ("", "curl", "requests"):
     raise ImproperlyConfigured(f"KUBEGRAF_HTTP_DRIVER is {HTTP_DRIVER!r}; it can be curl or requests.")
 # Seconds to wait after the first, second, … failed attempt at a delivery, before it counts as failed.
-RETRY_SCHEDULE: list[float] = env.list("KUBEGRAF_RETRY_SCHEDULE", cast=float, default=SCHEDULE)
+RETRY_SCHEDULE = seconds("KUBEGRAF_RETRY_SCHEDULE", default=SCHEDULE)
 # Seconds after which a delivery that a worker has taken, and not finished, is taken by another. Were it
 # shorter than a conversation may last (45 s), a slow receiver would be told again what it is being told.
-LEASE_SECONDS = env.float("KUBEGRAF_LEASE_SECONDS", default=60.0)
+LEASE_SECONDS = seconds("KUBEGRAF_LEASE_SECONDS", default=[60.0])[0]
 
 # --- How long the record is kept, and who may measure --------------------------------------------------
 
 # Days. Open events and unsettled deliveries are kept however old they are.
-KEEP_DAYS = env.int("KUBEGRAF_KEEP_DAYS", default=90)
-if KEEP_DAYS < 1:
-    raise ImproperlyConfigured(f"KUBEGRAF_KEEP_DAYS is {KEEP_DAYS}; it must be 1 or more.")
+KEEP_DAYS = whole_number("KUBEGRAF_KEEP_DAYS", default=90, at_least=1)
 # The same for the history of who changed what, of which there is little.
-HISTORY_DAYS = env.int("KUBEGRAF_HISTORY_DAYS", default=730)
-if HISTORY_DAYS < 1:
-    raise ImproperlyConfigured(f"KUBEGRAF_HISTORY_DAYS is {HISTORY_DAYS}; it must be 1 or more.")
+HISTORY_DAYS = whole_number("KUBEGRAF_HISTORY_DAYS", default=730, at_least=1)
 METRICS_TOKEN: str = env.str("KUBEGRAF_METRICS_TOKEN", default="").strip()
 
 # --- Watching and detection -----------------------------------------------------------------------------
@@ -321,7 +327,7 @@ if WATCH_LEASE not in ("database", "kubernetes", "none"):
     raise ImproperlyConfigured(f"KUBEGRAF_LEASE is {WATCH_LEASE!r}; it can be database, kubernetes or none.")
 
 # {"pod_crash_loop": {"clear_after": 60}}: a detector's options, by event type.
-DETECTOR_OPTIONS: dict[str, dict[str, Any]] = env.json("KUBEGRAF_DETECTORS", default={})
+DETECTOR_OPTIONS: dict[str, dict[str, Any]] = options("KUBEGRAF_DETECTORS")
 
 # --- The demo -------------------------------------------------------------------------------------------
 
@@ -352,6 +358,7 @@ STORAGES = {
 }
 
 LOG_FORMAT = logs.chosen(env.str("KUBEGRAF_LOG_FORMAT", default="line"))
+LOG_LEVEL = logs.level(env.str("KUBEGRAF_LOG_LEVEL", default="INFO"))
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -363,7 +370,7 @@ LOGGING: dict[str, Any] = {
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["secrets"]},
     },
-    "root": {"handlers": ["stderr"], "level": env.str("KUBEGRAF_LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         # Their DEBUG lines hold whole addresses, and a Slack address is a secret.
         "urllib3": {"level": "INFO"},

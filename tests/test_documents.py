@@ -13,6 +13,7 @@ from types import ModuleType
 import pytest
 
 from connectors.conversation import Dispatch
+from connectors.secrets import reference_problem
 from events import catalog
 from events.detection import all_detectors
 from kubegraf.env import BASE_DIR
@@ -21,7 +22,8 @@ from tests.events.detectors.objects import ask, node
 
 SOURCES = [path for app in ("kubegraf", "connectors", "events") for path in (BASE_DIR / app).rglob("*.py")]
 READING = re.compile(
-    r"""(?:env\.\w+\(|environ\.get\(|environ\[|\bkey\()\s*["']([A-Z][A-Z_]+)["']""", re.MULTILINE
+    r"""(?:env\.\w+\(|environ\.get\(|environ\[|\b(?:key|options|checked_rate|whole_number|seconds)\()\s*["']([A-Z][A-Z_]+)["']""",
+    re.MULTILINE,
 )
 INTERNAL = {"DJANGO_SETTINGS_MODULE", "PYTHONUNBUFFERED", "KUBERNETES_SERVICE_HOST"}
 
@@ -50,6 +52,15 @@ def test_every_line_is_of_a_variable_that_is_read() -> None:
     documented = {name for row in rows for name in re.findall(r"`([A-Z][A-Z_]+)`", row.split("|")[1])}
 
     assert {name for name in documented if not is_read(name)} == set()
+
+
+def test_every_reference_to_a_secret_is_one_that_may_be_made() -> None:
+    pages = [BASE_DIR / "README.md", *(BASE_DIR / "docs").rglob("*.md")]
+    named = {
+        found for page in pages for found in re.findall(r"\b(?:env|file):[\w/]+(?![\w/…])", page.read_text())
+    }
+
+    assert [found for found in sorted(named) if reference_problem(found)] == []
 
 
 def links() -> Iterator[tuple[str, str]]:

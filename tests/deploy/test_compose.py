@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from kubegraf.env import BASE_DIR
 from tests.deploy.reading import DEPLOY, compose, containers, own_services, procfile, variables_asked_for
 
 SECRETS = ("SECRET_KEY", "FIELD_ENCRYPTION_KEY", "POSTGRES_PASSWORD")
@@ -49,6 +50,12 @@ def test_the_build_is_made_from_the_project_by_the_dockerfile() -> None:
 def test_every_variable_that_is_set_is_one_that_is_read() -> None:
     for name, service in own_services().items():
         assert set(service["environment"]) - variables_asked_for() == set(), name
+
+
+@pytest.mark.parametrize("name", sorted(own_services()))
+def test_any_other_setting_in_the_file_of_the_secrets_reaches_a_service(name: str) -> None:
+    (file,) = set(re.findall(r"--env-file (\S+)", (BASE_DIR / "docs" / "deploying.md").read_text()))
+    assert (DEPLOY / own_services()[name]["env_file"]).resolve() == BASE_DIR / file
 
 
 @pytest.mark.parametrize("secret", SECRETS)

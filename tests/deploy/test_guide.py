@@ -62,3 +62,11 @@ def test_every_variable_it_names_is_read() -> None:
 def test_the_image_it_builds_is_the_one_that_is_deployed() -> None:
     (image,) = kustomization()["images"]
     assert f"docker build -f deploy/Dockerfile -t {image['newName']}:{image['newTag']} ." in GUIDE
+
+
+def test_a_kustomization_of_ones_own_names_the_image_that_it_is_to_replace() -> None:
+    (text,) = re.findall(r"^    apiVersion: kustomize\..*?(?=^\S)", GUIDE, re.DOTALL | re.MULTILINE)
+    own = yaml.safe_load(text)
+    (image,) = kustomization()["images"]
+    assert [one["name"] for one in own["images"]] == [image["newName"]]
+    assert {one["name"] for one in own["replicas"]} <= set(of_kind("Deployment"))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from events.detection import Options, all_detectors, options_for
+from events.detection import Options, all_detectors, check_options, options_for
 from events.detectors.crash_loop import CrashLoop, CrashLoopOptions
 from events.detectors.node_unhealthy import NodeUnhealthy
 
@@ -50,6 +50,17 @@ def test_a_detector_can_be_silenced() -> None:
 def test_a_wrong_option_is_refused_by_its_name(configured: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         options_for(CrashLoop(), {"pod_crash_loop": configured})
+
+
+@pytest.mark.parametrize("name", ["node_unhealhty", "high_cpu"])
+def test_options_of_what_no_detector_finds_are_refused_with_what_there_is(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"KUBEGRAF_DETECTORS: no detector finds {name}\. .*node_unhealthy"):
+        check_options({"pod_crash_loop": {"clear_after": 60}, name: {"enabled": False}})
+
+
+def test_every_option_of_every_type_is_checked() -> None:
+    with pytest.raises(ValueError, match=r"KUBEGRAF_DETECTORS: pod_crash_loop: .*for_second"):
+        check_options({"node_unhealthy": {"for_seconds": 5}, "pod_crash_loop": {"for_second": 5}})
 
 
 def test_options_cannot_be_changed_by_a_detector() -> None:

@@ -117,6 +117,12 @@ def test_a_wrong_detector_option_is_told_at_the_start(settings: Settings) -> Non
     assert "clear_afetr" in str(caught.value)
 
 
+def test_options_of_a_misspelt_type_are_told_at_the_start(settings: Settings) -> None:
+    settings.DETECTOR_OPTIONS = {"pod_crash_lop": {"clear_after": 60}}
+    with pytest.raises(CommandError, match="KUBEGRAF_DETECTORS: no detector finds pod_crash_lop"):
+        run("--once")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.django_db(transaction=True)
 def test_it_watches_until_it_is_told_to_end(

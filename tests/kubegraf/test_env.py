@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
 from kubegraf import env
 
@@ -83,3 +84,56 @@ def test_the_embedded_database_is_found_whatever_the_data_directory_is_called(
     folder = nothing_exported / name
     monkeypatch.setenv("KUBEGRAF_DATA_DIR", str(folder))
     assert env.env.db_url_config(env.database_url())["NAME"] == str(folder / "kubegraf.sqlite3")
+
+
+def test_options_are_objects_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert env.options("KUBEGRAF_DETECTORS") == {}
+    monkeypatch.setenv("KUBEGRAF_DETECTORS", "")
+    assert env.options("KUBEGRAF_DETECTORS") == {}
+    monkeypatch.setenv("KUBEGRAF_DETECTORS", '{"pod_restarted": {"enabled": false}}')
+    assert env.options("KUBEGRAF_DETECTORS") == {"pod_restarted": {"enabled": False}}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "null", '"pod_restarted"', '{"pod_restarted": false}'])
+def test_options_of_another_shape_are_refused_by_the_name_of_the_variable(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("KUBEGRAF_DETECTORS", text)
+    with pytest.raises(ImproperlyConfigured, match=r"^KUBEGRAF_DETECTORS must be JSON"):
+        env.options("KUBEGRAF_DETECTORS")
+
+
+@pytest.mark.parametrize(("text", "number"), [("", 90), (" 30 ", 30), ("1", 1)])
+def test_a_whole_number_is_the_default_where_nothing_is_said(
+    monkeypatch: pytest.MonkeyPatch, text: str, number: int
+) -> None:
+    monkeypatch.setenv("KUBEGRAF_KEEP_DAYS", text)
+    assert env.whole_number("KUBEGRAF_KEEP_DAYS", default=90, at_least=1) == number
+
+
+@pytest.mark.parametrize("text", ["x", "0", "-1", "1.5", "90d"])
+def test_what_is_no_whole_number_is_refused_by_the_name_of_the_variable(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("KUBEGRAF_KEEP_DAYS", text)
+    with pytest.raises(ImproperlyConfigured) as caught:
+        env.whole_number("KUBEGRAF_KEEP_DAYS", default=90, at_least=1)
+    assert str(caught.value) == f"KUBEGRAF_KEEP_DAYS is {text!r}; it must be a whole number, 1 or more."
+
+
+@pytest.mark.parametrize(("text", "numbers"), [("", [5, 300]), ("60", [60]), ("0.2, 0.5,1", [0.2, 0.5, 1])])
+def test_seconds_are_the_default_where_nothing_is_said(
+    monkeypatch: pytest.MonkeyPatch, text: str, numbers: list[float]
+) -> None:
+    monkeypatch.setenv("KUBEGRAF_RETRY_SCHEDULE", text)
+    assert env.seconds("KUBEGRAF_RETRY_SCHEDULE", default=[5, 300]) == numbers
+
+
+@pytest.mark.parametrize("text", ["x", "5,x", "5,", "-1", "nan", "inf", "5m"])
+def test_what_is_no_seconds_is_refused_by_the_name_of_the_variable(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("KUBEGRAF_RETRY_SCHEDULE", text)
+    with pytest.raises(ImproperlyConfigured) as caught:
+        env.seconds("KUBEGRAF_RETRY_SCHEDULE", default=[5])
+    assert str(caught.value) == f"KUBEGRAF_RETRY_SCHEDULE is {text!r}; it must be seconds, such as 60 or 0.5."

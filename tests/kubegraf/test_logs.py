@@ -157,3 +157,13 @@ def test_a_worker_writes_one_object_for_each_delivery(processes: Processes, rece
     (line,) = [json.loads(line) for line in worker.output().splitlines() if str(delivery.pk) in line]
     assert (line["connector"], line["event"], line["outcome"]) == ("hook", "event-1", "delivered")
     assert receiver.url not in worker.output()
+
+
+@pytest.mark.parametrize("name", ["DEBUG", "debug"])
+def test_a_level_may_be_written_in_small_letters(name: str) -> None:
+    assert logs.level(name) == "DEBUG"
+
+
+def test_a_level_that_there_is_not_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"KUBEGRAF_LOG_LEVEL is 'loud'; it can be DEBUG, INFO"):
+        logs.level("loud")

@@ -15,7 +15,7 @@ from prometheus_client import parser
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.samples import Sample
 
-from connectors import outbox, tally
+from connectors import outbox, registry, tally
 from connectors.engine import send
 from connectors.errors import Reason
 from connectors.models import Attempt, BreakerState, Connector, Delivery, Outcome
@@ -163,13 +163,19 @@ def test_an_empty_database_has_every_family() -> None:
 # --- What it says ---------------------------------------------------------------------------------------
 
 
+def test_what_has_not_settled_in_some_way_yet_is_counted_as_none() -> None:
+    statuses = ("cancelled", "delivered", "failed")
+    expected = {(slug, status): 0.0 for slug, _ in registry.choices() for status in statuses}
+    assert values("kubegraf_deliveries_total") == expected
+
+
 def test_a_delivery_is_counted_from_end_to_end(receiver: Receiver, settings: Any) -> None:
     settings.ALLOW_HTTP, settings.EGRESS_ALLOW = True, ["127.0.0.0/8"]
     connector = make_connector(url=receiver.url)
     outbox.enqueue([Order(connector, make_message(), "test")])
     send.deliver(connector.pk)
 
-    assert values("kubegraf_deliveries_total") == {("webhook", "delivered"): 1}
+    assert values("kubegraf_deliveries_total")[("webhook", "delivered")] == 1
     assert values("kubegraf_attempts_total") == {("delivered", "webhook", ""): 1}
     assert values("kubegraf_attempt_duration_seconds_count") == {("webhook",): 1}
     assert values("kubegraf_deliveries_waiting") == {("webhook",): 0}

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from connectors import open_files, pool
 from events.cluster_watcher import AWAY, Print, watch_once
-from events.detection import all_detectors, options_for
+from events.detection import check_options
 from events.leadership import Candidate
 from events.leases import LeaseKind
 from events.models import Cluster
@@ -81,8 +81,7 @@ class Command(BaseCommand):
 
     def _check(self, names: list[str]) -> None:
         try:
-            for detector in all_detectors():
-                options_for(detector, settings.DETECTOR_OPTIONS)
+            check_options(settings.DETECTOR_OPTIONS)
         except ValueError as error:
             raise CommandError(str(error)) from error
         if not names:
