@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from connectors import registry
+from connectors import presence, registry
 from connectors.errors import Reason
 from connectors.fields import EncryptedJSONText, Stored
 from connectors.history import History
@@ -123,6 +123,15 @@ class Connector(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @transaction.atomic
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Deletes it when nobody is writing about it. Its deliveries stay on record."""
+        presence.leave(self)
+        # In the order in which they are locked by those who have not to do with the connector.
+        ours = Delivery.objects.filter(connector=self).order_by("pk").select_for_update()
+        Delivery.objects.filter(pk__in=ours.values("pk")).update(connector=None)
+        return super().delete(*args, **kwargs)
 
 
 class DeliveryStatus(models.TextChoices):

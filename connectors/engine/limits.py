@@ -109,14 +109,19 @@ def columns(circuit: Breaker) -> dict[str, object]:
     }
 
 
+def learns(connector: Connector, signs: Sequence[Sign]) -> bool:
+    """Whether these results may say something new about a connector that was like this before."""
+    well = connector.breaker == BreakerState.CLOSED and not connector.failures_in_row
+    return bool(signs) and (not well or Sign.DOWN in signs)
+
+
 def observe(connector: Connector, signs: Sequence[Sign]) -> None:
     """Lets the circuit learn from results, in the order in which they came, in the caller's transaction.
 
     A success through a connector that was well when its batch was claimed costs nothing: the failures that
     another worker counted meanwhile are then forgotten one batch later.
     """
-    well = connector.breaker == BreakerState.CLOSED and not connector.failures_in_row
-    if not signs or (well and Sign.DOWN not in signs):
+    if not learns(connector, signs):
         return
     row = Connector.objects.select_for_update(no_key=True).filter(pk=connector.pk).first()
     if row is None:
