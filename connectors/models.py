@@ -16,6 +16,7 @@ from connectors.fields import EncryptedJSONText, Stored
 from connectors.history import History
 from connectors.ids import uuid7
 from connectors.message import FOLLOW_UPS, Message
+from connectors.versions import configured
 
 
 def new_secrets(before: Connector | None, after: Connector) -> list[str]:
@@ -123,6 +124,12 @@ class Connector(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Saves what people edit. How it fares the engine may have written since this was read."""
+        if not self._state.adding and kwargs.get("update_fields") is None:
+            kwargs["update_fields"] = {field.name for field in configured(self)} | {"updated_at"}
+        super().save(*args, **kwargs)
 
     @transaction.atomic
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:

@@ -15,6 +15,7 @@ from connectors.history import History
 from connectors.ids import uuid7
 from connectors.message import Severity
 from connectors.models import Connector
+from connectors.versions import configured
 from events.subscription_words import in_words
 
 SEVERITIES = [(severity.value, severity.value) for severity in Severity]
@@ -104,6 +105,12 @@ class Cluster(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Saves what people edit. How its watch goes the watcher may have written since this was read."""
+        if not self._state.adding and kwargs.get("update_fields") is None:
+            kwargs["update_fields"] = {field.name for field in configured(self)}
+        super().save(*args, **kwargs)
 
     @transaction.atomic
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
