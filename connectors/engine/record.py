@@ -93,9 +93,9 @@ class Recorder:
             row.status, row.settled_at = DeliveryStatus.FAILED, now
 
     def _pause(self, error: SendError, now: datetime) -> None:
-        paused = Connector.objects.filter(pk=self.connector.pk, paused_at=None).update(
-            paused_at=now, paused_reason=error.text
-        )
+        # As it was spoken through: of what somebody has changed since, this says nothing.
+        as_it_was = Connector.objects.filter(pk=self.connector.pk, updated_at=self.connector.updated_at)
+        paused = as_it_was.filter(paused_at=None).update(paused_at=now, paused_reason=error.text)
         if paused:
             logger.error("connector %s is paused: %s", self.connector.name, error.text)
 
