@@ -359,7 +359,10 @@ LOGGING: dict[str, Any] = {
         "line": {"()": "kubegraf.logs.LineFormatter"},
         "json": {"()": "kubegraf.logs.JSONFormatter"},
     },
-    "filters": {"secrets": {"()": "connectors.secrets.RedactingFilter"}},
+    "filters": {
+        "secrets": {"()": "connectors.secrets.RedactingFilter"},
+        "seldom": {"()": "kubegraf.outage.Seldom"},
+    },
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["secrets"]},
     },
@@ -373,6 +376,8 @@ LOGGING: dict[str, Any] = {
         "celery.beat": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
+        # It tries to connect every second.
+        "psycopg.pool": {"filters": ["seldom"]},
     },
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
