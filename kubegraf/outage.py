@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from math import inf
 from typing import Any
 
 import celery
@@ -45,12 +46,14 @@ class Outage:
     def met(self, error: BaseException) -> None:
         """Somebody could not work because of it."""
         with self._lock:
-            last, now = self._told_at, time.monotonic()
-            if last is not None and now - last < AGAIN:
+            now = time.monotonic()
+            ago = inf if self._told_at is None else now - self._told_at
+            if ago < AGAIN:
                 return
             self._told_at = now
         words = " ".join(str(error).split())
-        logger.error("the database is %s: %s", "away" if last is None else "still away", words)
+        # Not everybody who meets it tells when it is over.
+        logger.error("the database is %s: %s", "still away" if ago < 2 * AGAIN + 1 else "away", words)
 
     def over(self) -> None:
         """Somebody could work."""
@@ -81,6 +84,18 @@ class Task(celery.Task):  # type: ignore[type-arg]  # the library's own types ar
             return None
         outage.over()
         return done
+
+
+class NoFault(logging.Filter):
+    """Has requests that failed because the database is away told of as tasks are, in place of a traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it failed for another reason."""
+        error = record.exc_info[1] if record.exc_info else None
+        if error is None or not is_away(error):
+            return True
+        outage.met(error)
+        return False
 
 
 class Seldom(logging.Filter):

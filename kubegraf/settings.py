@@ -361,6 +361,7 @@ LOGGING: dict[str, Any] = {
     },
     "filters": {
         "secrets": {"()": "connectors.secrets.RedactingFilter"},
+        "no_fault": {"()": "kubegraf.outage.NoFault"},
         "seldom": {"()": "kubegraf.outage.Seldom"},
     },
     "handlers": {
@@ -376,6 +377,7 @@ LOGGING: dict[str, Any] = {
         "celery.beat": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
+        "django.request": {"filters": ["no_fault"]},
         # It tries to connect every second.
         "psycopg.pool": {"filters": ["seldom"]},
     },

@@ -13,7 +13,9 @@ from typing import Any
 import psycopg
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import OperationalError, connection, transaction
+from django.test import Client
 from django.utils import timezone
 
 from connectors import tally
@@ -27,6 +29,7 @@ from events.models import Event, Silence, Subscription
 from events.record import Batch, write
 from kubegraf import outage
 from kubegraf.celery import app
+from tests.calling import Caller
 from tests.making import (
     make_cluster,
     make_connector,
@@ -224,6 +227,54 @@ def test_while_it_is_away_that_is_said_again_from_time_to_time(
         ("ERROR", f"the database is away: {said}"),
         ("ERROR", f"the database is still away: {said}"),
     ]
+
+
+def test_a_page_says_that_the_database_is_away_and_the_log_says_it_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = Client(raise_request_exception=False)
+    client.force_login(User.objects.create_superuser("alice"))
+    for _ in range(2):
+        with away():
+            page = client.get("/admin/")
+        transaction.set_rollback(False)
+    assert (page.status_code, page["Retry-After"]) == (503, "5")
+    assert "look whether it was, and try again in a moment." in page.text
+    said = "connection refused Is the server running?"
+    assert told(caplog) == [("ERROR", f"the database is away: {said}")]
+
+
+def test_the_api_says_that_the_database_is_away() -> None:
+    caller = Caller(everything=True)
+    caller.client.raise_request_exception = False
+    for query in range(4):
+        with away(after=query):
+            answer = caller.call("POST", "events/", {"event_type": "http_500", "title": "Errors"})
+        transaction.set_rollback(False)
+        assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+        assert answer.json()["type"] == "urn:kubegraf:problem:unavailable"
+    assert not Event.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("limit", "no_limit"),
+    [
+        ("PRAGMA query_only = 1", "PRAGMA query_only = 0"),
+        ("PRAGMA max_page_count = 1", "PRAGMA max_page_count = 4294967294"),
+    ],
+)
+def test_a_file_that_cannot_be_written_to_any_more_is_told_as_such(limit: str, no_limit: str) -> None:
+    caller = Caller(everything=True)
+    caller.client.raise_request_exception = False
+    large = {"event_type": "http_500", "title": "Errors", "details": {"log": ["x" * 1_000] * 60}}
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM")  # or there is room that others have left
+        cursor.execute(limit)
+        answer = caller.call("POST", "events/", large)
+        cursor.execute(no_limit)
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:kubegraf:problem:unavailable")
+    assert not Event.objects.exists()
 
 
 @pytest.mark.parametrize(
