@@ -13,7 +13,7 @@ from celery import shared_task
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from connectors.engine import claim, quarantine, send
+from connectors.engine import claim, quarantine, send, set_back
 from connectors.engine.due import due
 from connectors.engine.wakeups import WakeUps
 
@@ -88,6 +88,7 @@ def sweep() -> None:
     Leases of dead senders are ended first. What was on its way through a connector that has since been
     deleted is cancelled.
     """
+    set_back.mend()
     quarantine.bury()
     claim.cancel_orphans()
     wake(

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from connectors import registry
-from connectors.engine import digest, leases
+from connectors.engine import digest, leases, set_back
 from connectors.engine.breaker import Breaker, Sign
 from connectors.engine.bucket import Buckets
 from connectors.engine.claim import BATCH, NOTHING, Claim, claim
@@ -141,7 +141,8 @@ def observe(connector: Connector, signs: Sequence[Sign]) -> None:
 
 def _is_held(connector: Connector, now: datetime) -> bool:
     """Whether somebody is to come for the next token anyway."""
-    return connector.held_until is not None and now < connector.held_until
+    held = connector.held_until is not None and now < connector.held_until
+    return held and not set_back.concerns(connector, now)
 
 
 def _buckets(row: Connector, rates: tuple[Rate, ...], now: datetime) -> Buckets | None:
@@ -156,5 +157,8 @@ def _hold(row: Connector, buckets: Buckets, now: datetime) -> float | None:
     if not due(now, row.pk).exists():
         return None
     seconds = buckets.seconds_to_next
-    Connector.objects.filter(pk=row.pk).update(held_until=now + timedelta(seconds=seconds))
+    changes: dict[str, object] = {"held_until": now + timedelta(seconds=seconds)}
+    if set_back.concerns(row, now):  # it would not fill before that time has come again
+        changes |= {"tokens": list(buckets.tokens), "tokens_at": now}
+    Connector.objects.filter(pk=row.pk).update(**changes)
     return seconds
