@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -196,10 +197,14 @@ class ConnectorAdmin(FaringList, PreviewPages):
 
     def _switch(self, request: HttpRequest, connectors: Any, *, on: bool) -> None:
         """Saves each one rather than all by one statement, so that what watches saving sees it."""
-        changed = [connector for connector in connectors if connector.enabled is not on]
+        chosen = [connector.pk for connector in connectors]
+        with transaction.atomic():
+            others = Connector.objects.select_for_update(no_key=True).filter(pk__in=chosen, enabled=not on)
+            changed = list(others.order_by("pk"))
+            for connector in changed:
+                connector.enabled = on
+                connector.save(update_fields=["enabled", "updated_at"])
         for connector in changed:
-            connector.enabled = on
-            connector.save(update_fields=["enabled", "updated_at"])
             self.log_change(request, connector, f"{'Enabled' if on else 'Disabled'}.")
         names = ", ".join(f"“{connector.name}”" for connector in changed) or "Nothing"
         words = f"{names} {'receives' if len(changed) < 2 else 'receive'}"

@@ -16,12 +16,12 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from connectors import tally, tasks, text
+from connectors import presence, tally, tasks, text
 from connectors.engine import leases
 from connectors.engine.digest import ORIGIN
 from connectors.engine.due import WAITING
 from connectors.errors import Reason
-from connectors.models import UNSETTLED, Delivery, DeliveryStatus
+from connectors.models import UNSETTLED, Connector, Delivery, DeliveryStatus
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +62,8 @@ def _cancel(ids: list[uuid.UUID], by: str, why: str) -> int:
     now = timezone.now()
     note = _note(by, why)
     with transaction.atomic():
+        asked = Delivery.objects.filter(pk__in=ids, connector__isnull=False).order_by()
+        presence.staying(Connector, asked.values_list("connector_id", flat=True).distinct())
         # What another one has locked is just being claimed or written: it is not waited for, but left alone.
         found = cancellable().filter(pk__in=ids).select_for_update(skip_locked=True)
         locked = list(found.only("pk", "connector_id", "provider", "reason", "origin"))

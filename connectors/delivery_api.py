@@ -20,7 +20,7 @@ from connectors import cancellation, dead_letters, export, query, redelivery, re
 from connectors.engine import leases
 from connectors.errors import Reason
 from connectors.filters import Id, Moment
-from connectors.models import UNSETTLED, Attempt, Delivery, DeliveryStatus
+from connectors.models import Attempt, Delivery, DeliveryStatus
 from connectors.rest import Api, Conflict, StrictSerializer, Word
 from connectors.stretches import Stretches
 
@@ -195,11 +195,12 @@ class DeliveryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
     def redeliver(self, request: Request, pk: str) -> Response:
         """Sends a settled delivery once more, under its own id."""
         delivery: Delivery = self.get_object()
-        if delivery.connector_id is None:
-            raise Conflict("Its connector has been deleted.")
-        if delivery.status in UNSETTLED or not redelivery.redeliver([delivery]):
-            raise Conflict(f"It is still on its way ({delivery.status}).")
+        sent = redelivery.redeliver([delivery])
         delivery.refresh_from_db()
+        if not sent and delivery.connector_id is None:
+            raise Conflict("Its connector has been deleted.")
+        if not sent:
+            raise Conflict(f"It is still on its way ({delivery.status}).")
         return Response(self.get_serializer(delivery).data)
 
     @extend_schema(

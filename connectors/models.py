@@ -6,16 +6,17 @@ import json
 from typing import Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from connectors import registry
+from connectors import presence, registry
 from connectors.errors import Reason
 from connectors.fields import EncryptedJSONText, Stored
 from connectors.history import History
 from connectors.ids import uuid7
 from connectors.message import FOLLOW_UPS, Message
+from connectors.versions import configured
 
 
 def new_secrets(before: Connector | None, after: Connector) -> list[str]:
@@ -123,6 +124,21 @@ class Connector(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Saves what people edit. How it fares the engine may have written since this was read."""
+        if not self._state.adding and kwargs.get("update_fields") is None:
+            kwargs["update_fields"] = {field.name for field in configured(self)} | {"updated_at"}
+        super().save(*args, **kwargs)
+
+    @transaction.atomic
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Deletes it when nobody is writing about it. Its deliveries stay on record."""
+        presence.leave(self)
+        # In the order in which they are locked by those who have not to do with the connector.
+        ours = Delivery.objects.filter(connector=self).order_by("pk").select_for_update()
+        Delivery.objects.filter(pk__in=ours.values("pk")).update(connector=None)
+        return super().delete(*args, **kwargs)
 
 
 class DeliveryStatus(models.TextChoices):

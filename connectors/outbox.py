@@ -110,6 +110,7 @@ def _cancel_out(orders: Sequence[Order], now: datetime) -> set[int]:
     earlier = list(
         Delivery.objects.select_for_update()
         .filter(message_id__in={message_id for _, message_id in resolves}, status__in=UNSETTLED)
+        .order_by("pk")
         .only("connector_id", "message_id", "status", "attempt_count")
     )
     being_sent = leases.holders(delivery.pk for delivery in earlier)

@@ -18,14 +18,14 @@ from connectors.fields import EncryptedJSONText
 def version_of(*rows: Model) -> str:
     """The version of what is configured in these rows together, as 32 hexadecimal digits."""
     said = [
-        [row._meta.label_lower, str(row.pk), *(_value(row, field) for field in _configured(row))]
+        [row._meta.label_lower, str(row.pk), *(_value(row, field) for field in configured(row))]
         for row in rows
     ]
     text = json.dumps(said, cls=DjangoJSONEncoder, sort_keys=True)
     return salted_hmac(__name__, text, algorithm="sha256").hexdigest()[:32]
 
 
-def _configured(row: Model) -> list[Field[object, object]]:
+def configured(row: Model) -> list[Field[object, object]]:
     """The columns that people fill in: what may be edited, and secrets, which forms edit by other names."""
     return [
         field

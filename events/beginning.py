@@ -16,13 +16,13 @@ from django.db.models import Max, Q
 from django.utils import timezone
 
 from connectors.message import Severity
-from connectors.models import Connector, Delivery
+from connectors.models import Delivery
 from connectors.outbox import Order, enqueue
 from events import catalog, rules
 from events.match import Rule, judge
 from events.models import Event, EventStatus, Subscription
 from events.render import facts_of, message_for
-from events.route import ORIGIN, is_about
+from events.route import ORIGIN, enabled, is_about
 
 logger = logging.getLogger(__name__)
 
@@ -63,14 +63,16 @@ def _is_due(rule: Rule, begun_at: datetime | None, now: datetime) -> bool:
 @transaction.atomic
 def _tell(subscription: Subscription, rule: Rule, now: datetime) -> int:
     """Tells one subscription's connector, and remembers that it was."""
+    # Before the subscription: whoever deletes the connector, or saves it with what it has, locks that first.
+    known = enabled([rule.connector_id]).get(rule.connector_id)
     # Whoever comes second waits here, and then finds it done.
     locked = Subscription.objects.select_for_update().filter(
         pk=subscription.pk, begun_at=subscription.begun_at, updated_at=subscription.updated_at
     )
     if not list(locked.order_by().values_list("pk")):
         return 0
-    connector = Connector.objects.filter(pk=rule.connector_id, enabled=True)
-    known = connector.only("name", "provider", "deliver_brief").first() if subscription.enabled else None
+    if not subscription.enabled:
+        known = None
     events, complete = ([], True) if known is None else _owed(rule, now)
     if known is not None:
         origin = f"{ORIGIN}{rule.subscription_id}"

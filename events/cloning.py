@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from django.db import transaction
+from collections.abc import Iterator
+from itertools import count
+
+from django.db import IntegrityError, transaction
 
 from connectors.fields import Unreadable
 from connectors.models import Connector
@@ -32,24 +35,35 @@ def clone(connector: Connector) -> Connector:
             " copied."
         )
     with transaction.atomic():
-        copy = Connector(
-            name=_free_name(connector.name),
-            enabled=False,
-            **{name: getattr(connector, name) for name in _COPIED},
-        )
-        copy.save(force_insert=True)
+        copy = _copy(connector)
         for subscription in connector.subscriptions.order_by("pk"):
             said = {key.field: getattr(subscription, key.field) for key in KEYS.values()}
             Subscription.objects.create(connector=copy, **said)
     return copy
 
 
-def _free_name(name: str) -> str:
-    """The name with “(copy)” behind it, numbered where that is taken."""
-    number = 1
+def _copy(connector: Connector) -> Connector:
+    """The copy, saved under the first name that nobody else has taken, not even in the same moment."""
+    copied = {name: getattr(connector, name) for name in _COPIED}
+    names = _names(connector.name)
     while True:
+        copy = Connector(name=next(name for name in names if not _taken(name)), enabled=False, **copied)
+        try:
+            with transaction.atomic():
+                copy.save(force_insert=True)
+        except IntegrityError:
+            if not _taken(copy.name):
+                raise  # for another reason
+        else:
+            return copy
+
+
+def _taken(name: str) -> bool:
+    return Connector.objects.filter(name=name).exists()
+
+
+def _names(name: str) -> Iterator[str]:
+    """The name with “(copy)” behind it, and then numbered."""
+    for number in count(1):
         behind = " (copy)" if number == 1 else f" (copy {number})"
-        candidate = name[: _LONGEST - len(behind)] + behind
-        if not Connector.objects.filter(name=candidate).exists():
-            return candidate
-        number += 1
+        yield name[: _LONGEST - len(behind)] + behind

@@ -100,7 +100,7 @@ def report(questions: Questions = _questions) -> None:
     answers = questions.ask(Cluster.objects.filter(enabled=True))
     now = timezone.now()
     with transaction.atomic():
-        clusters = Cluster.objects.select_for_update().filter(enabled=True, pk__in=answers)
+        clusters = Cluster.objects.select_for_update(no_key=True).filter(enabled=True, pk__in=answers)
         batch, changed = compare(clusters, answers, _open_events(), now)
         Cluster.objects.bulk_update(changed, ("health",), batch_size=200)
         batch.resolved += [(event_id, now) for event_id in _of_removed_clusters()]

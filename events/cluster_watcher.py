@@ -22,7 +22,7 @@ from events.cluster.streams import Streams, scopes
 from events.cluster.trouble import ClusterError, Trouble
 from events.cluster.watch import Informer, Observation, Problem, Timings
 from events.enrichment import Enricher
-from events.ingest import Ingest
+from events.ingest import Ingest, Unregistered
 from events.leadership import Candidate, Deposed, Suspended, Term
 from events.models import Cluster, WatchState
 from events.turns import Crowded, turn
@@ -94,6 +94,9 @@ class ClusterWatcher:
                     self._stand()
                 except Deposed:
                     logger.warning("%s: this watcher no longer leads; it stands by", self.cluster)
+                except Unregistered:
+                    logger.info("%s: it has been deleted, and is watched no more", self.cluster)
+                    self._stop.set()
                 except Exception:  # one cluster's fault must not end its watch, nor go unseen
                     logger.exception("%s: the watch failed and is begun again", self.cluster)
                     failures = failures + 1 if time.monotonic() - began < 60 else 1
@@ -110,7 +113,7 @@ class ClusterWatcher:
             self._saved = None  # others may have written since
             try:
                 self._watch()
-            except Deposed:
+            except (Deposed, Unregistered):
                 raise
             except Exception as error:
                 text = f"KubeGraf itself failed here ({type(error).__name__}); its log says more."

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.db import transaction
 from django.utils import timezone
 
+from connectors import presence
 from connectors.message import JSONDict, Severity, Status, iso
 from events import catalog
 from events.models import Cluster, Event, EventStatus
@@ -75,12 +78,20 @@ def report(data: ExternalReport) -> Event:
         occurred_at=data.timestamp or now,
     )
     # What is reported again and again need not be written to find out that it is there.
-    adopted = on_record([print_]).get(print_) or write(Batch(new=[event])).get(event.pk)
+    adopted = on_record([print_]).get(print_) or _write(event).get(event.pk)
     if adopted is None:
         return event
     if status is Status.FIRING:
         write(Batch(changed=[Change.into(event, adopted, now, event.count)]))
     return Event.objects.get(pk=adopted)
+
+
+def _write(event: Event) -> dict[uuid.UUID, uuid.UUID]:
+    """As `events.record.write`; of no cluster, where that was deleted a moment ago."""
+    with transaction.atomic():
+        if event.cluster_id is not None and not presence.staying(Cluster, [event.cluster_id]):
+            event.cluster = None
+        return write(Batch(new=[event]))
 
 
 def _usual_status(data: ExternalReport, event_type: catalog.EventType) -> Status:

@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
+from connectors import presence
 from connectors.ids import uuid7
 from connectors.message import JSONDict
 from events import catalog
@@ -35,6 +36,10 @@ KEY_LIMIT = 255
 """Characters of a key as it is recorded."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Unregistered(Exception):
+    """The cluster has been deleted: there is nothing to write about it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,8 @@ class Ingest:
     """Takes the observations of one cluster, in order, from one thread.
 
     If `apply` or `tick` raises because the database is away, call it again with the same observations: what
-    was decided is kept and written then, and observing the same again decides nothing twice.
+    was decided is kept and written then, and observing the same again decides nothing twice. They raise
+    Unregistered once the cluster has been deleted.
     """
 
     def __init__(
@@ -378,6 +384,8 @@ class Ingest:
             self._enrich(fresh[unwritten.enriched :])
             unwritten.enriched = len(fresh)
         with transaction.atomic():
+            if not presence.staying(Cluster, [self.cluster.pk]):
+                raise Unregistered
             self._baselines.write()
             adopted = write(Batch(new=new, changed=changes, resolved=unwritten.resolved))
             if self._guard:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from connectors import presence
 from connectors.fields import EncryptedJSONText, Stored
 from connectors.history import History
 from connectors.ids import uuid7
 from connectors.message import Severity
 from connectors.models import Connector
+from connectors.versions import configured
 from events.subscription_words import in_words
 
 SEVERITIES = [(severity.value, severity.value) for severity in Severity]
@@ -103,6 +105,21 @@ class Cluster(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Saves what people edit. How its watch goes the watcher may have written since this was read."""
+        if not self._state.adding and kwargs.get("update_fields") is None:
+            kwargs["update_fields"] = {field.name for field in configured(self)}
+        super().save(*args, **kwargs)
+
+    @transaction.atomic
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Deletes it when its watcher is not writing. Its events stay on record."""
+        presence.leave(self)
+        # In the order in which people lock them who handle several.
+        ours = Event.objects.filter(cluster=self).order_by("pk").select_for_update()
+        Event.objects.filter(pk__in=ours.values("pk")).update(cluster=None)
+        return super().delete(*args, **kwargs)
 
 
 class EventStatus(models.TextChoices):

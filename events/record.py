@@ -109,6 +109,7 @@ def write(batch: Batch) -> dict[uuid.UUID, uuid.UUID]:
         tally.add(EVENTS, ((event.event_type, event.severity) for event in opened))
         changes = {adopted.get(change.event_id, change.event_id): change for change in batch.changed}
         ends = {adopted.get(event_id, event_id): at for event_id, at in batch.resolved}
+        _lock(changes, ends)
         worsened = _change(changes)
         resolved, gone = _resolve(ends)
         released = _released([*resolved, *gone])
@@ -206,11 +207,21 @@ _ON_RECORD = f"""
     WHERE fingerprint = ANY(%s) AND (status IN ('firing', 'occurred') OR lingers)"""  # noqa: S608 - our own names only
 
 
+def _lock(changes: Collection[uuid.UUID], ends: Collection[uuid.UUID]) -> None:
+    """Locks what is to be changed, to end, or to be released by that: all of it in one order.
+
+    It is the order in which `events.handling` locks events, or either could wait for the other.
+    """
+    if ends:
+        concerned = Q(pk__in={*changes, *ends}) | Q(inhibited_by__in=ends, status=EventStatus.FIRING)
+        list(Event.objects.filter(concerned).order_by("pk").select_for_update().values_list("pk"))
+
+
 def _change(changes: dict[uuid.UUID, Change]) -> list[Event]:
     """Updates open events; returns those that have become worse."""
     if not changes:
         return []
-    # Locked in the order in which `events.handling` locks them, or either could wait for the other.
+    # Locked in the same order as above.
     firing = Event.objects.filter(pk__in=changes, status=EventStatus.FIRING)
     events = firing.order_by("pk").select_for_update()
     worsened, touched = [], []

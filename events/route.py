@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from django.utils import timezone
 
+from connectors import presence
 from connectors.message import Message, Status
 from connectors.models import Connector, Delivery
 from connectors.outbox import Order, enqueue
@@ -72,7 +73,7 @@ def _orders(wanted: Sequence[_Wanted]) -> list[Order]:
     """Orders for the connectors among them that are enabled."""
     if not wanted:
         return []
-    connectors = _enabled({each.connector_id for each in wanted})
+    connectors = enabled({each.connector_id for each in wanted})
     address = Address.now()
     messages: dict[tuple[int, Status | None], Message] = {}
     orders = []
@@ -88,17 +89,20 @@ def _orders(wanted: Sequence[_Wanted]) -> list[Order]:
     return orders
 
 
-def _enabled(ids: Collection[int]) -> dict[int, Connector]:
-    """Those of these connectors that are enabled, with no more than what is said of them in a delivery."""
+def enabled(ids: Collection[int]) -> dict[int, Connector]:
+    """Those of these connectors that are enabled, with no more than what is said of them in a delivery.
+
+    None of them is deleted before the end of the caller's transaction.
+    """
     # Asked for every event that is told. To make SQL of a queryset takes longer than the answer.
-    places = ", ".join(["%s"] * len(ids))
-    return {connector.pk: connector for connector in Connector.objects.raw(_ENABLED.format(places), [*ids])}
+    sql = _ENABLED.format(", ".join(["%s"] * len(ids)), presence.lock())
+    return {connector.pk: connector for connector in Connector.objects.raw(sql, [*ids])}
 
 
 # Without the secrets: what is only to be named need not be decrypted.
 _ENABLED = f"""
     SELECT id, name, provider, deliver_brief FROM {Connector._meta.db_table}
-    WHERE enabled AND id IN ({{}})"""  # noqa: S608 - our own names only
+    WHERE enabled AND id IN ({{}}) {{}}"""  # noqa: S608 - our own names only
 
 
 def _follow_ups(events: Sequence[Event], status: Status) -> list[_Wanted]:

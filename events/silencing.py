@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from events import subscription_keys
@@ -15,6 +16,8 @@ from events.models import Event, Silence, SilenceState
 from events.subscription_keys import Wrong
 
 LONGEST = timedelta(days=366)
+TWICE = timedelta(seconds=5)
+"""Within which the same, said by the same person, is a button pressed twice."""
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _DURATION = re.compile(r"([1-9][0-9]{0,5})([mhd])")
@@ -91,8 +94,13 @@ def of_kind(event: Event) -> dict[str, list[str]]:
     }
 
 
+@transaction.atomic
 def silence_kind(event: Event, ends_at: datetime, reason: str, by: str) -> Silence:
-    """Silences exactly that kind of event from now on."""
-    return Silence.objects.create(
-        **of_kind(event), starts_at=timezone.now(), ends_at=ends_at, reason=reason, created_by=by
-    )
+    """Silences exactly that kind of event from now on. The same said twice in a row is one silence."""
+    # Whoever comes second waits here.
+    list(Event.objects.select_for_update(of=("self",), no_key=True).filter(pk=event.pk).values_list("pk"))
+    now = timezone.now()
+    said = {**of_kind(event), "reason": reason, "created_by": by}
+    just_made = Silence.objects.filter(**said, ended_at=None, created_at__gte=now - TWICE)
+    same = just_made.filter(ends_at__range=(ends_at - TWICE, ends_at + TWICE)).first()
+    return same or Silence.objects.create(**said, starts_at=now, ends_at=ends_at)

@@ -47,7 +47,7 @@ class _Messaging(AMQP):
     Connection = Connection
 
 
-app = Celery("kubegraf", amqp=_Messaging)
+app = Celery("kubegraf", amqp=_Messaging, task_cls="kubegraf.outage:Task")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.steps["consumer"].add(Liveness)

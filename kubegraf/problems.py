@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.middleware.common import CommonMiddleware
+from django.template import loader
 from django.views import defaults
 
 from connectors.problems import answer
+from kubegraf.outage import is_away
 
 API = "/api/"
+RETRY_AFTER = 5
+"""Seconds after which to try again where the database is away."""
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -36,11 +41,24 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest, *_: Any) -> HttpResponse:
-    """500: it is our fault, and the log has why."""
+    """500: it is our fault, and the log has why. 503 where it is the database that is away."""
+    if is_away(sys.exception()):
+        return _unavailable(request)
     if request.path.startswith(API):
         detail = "Something went wrong on the server. Its log says what."
         return answer(request, "server_error", 500, detail)
     return defaults.server_error(request)
+
+
+def _unavailable(request: HttpRequest) -> HttpResponse:
+    """Without a question to the database, as every page of the console has some."""
+    if request.path.startswith(API):
+        detail = "The database cannot be reached, or not be written to. This may not be done; try again."
+        response: HttpResponse = answer(request, "unavailable", 503, detail)
+    else:
+        response = HttpResponse(loader.get_template("503.html").render(), status=503)
+    response["Retry-After"] = str(RETRY_AFTER)
+    return response
 
 
 class SlashMiddleware(CommonMiddleware):

@@ -366,7 +366,11 @@ LOGGING: dict[str, Any] = {
         "line": {"()": "kubegraf.logs.LineFormatter"},
         "json": {"()": "kubegraf.logs.JSONFormatter"},
     },
-    "filters": {"secrets": {"()": "connectors.secrets.RedactingFilter"}},
+    "filters": {
+        "secrets": {"()": "connectors.secrets.RedactingFilter"},
+        "no_fault": {"()": "kubegraf.outage.NoFault"},
+        "seldom": {"()": "kubegraf.outage.Seldom"},
+    },
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["secrets"]},
     },
@@ -380,6 +384,9 @@ LOGGING: dict[str, Any] = {
         "celery.beat": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
+        "django.request": {"filters": ["no_fault"]},
+        # It tries to connect every second.
+        "psycopg.pool": {"filters": ["seldom"]},
     },
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -57,10 +58,12 @@ def draw(token: ApiToken) -> str:
 
 
 def revoke(token: ApiToken) -> None:
-    """Ends a token at once. It stays on record."""
-    if token.revoked_at is None:
-        token.revoked_at = timezone.now()
-        token.save(update_fields=["revoked_at"])
+    """Ends a token at once. It stays on record, unless it has just gone with its owner."""
+    with transaction.atomic():
+        valid = ApiToken.objects.select_for_update(no_key=True).filter(pk=token.pk, revoked_at=None).first()
+        if valid is not None:
+            token.revoked_at = valid.revoked_at = timezone.now()
+            valid.save(update_fields=["revoked_at"])
 
 
 def visible_to(user: Any) -> QuerySet[ApiToken]:

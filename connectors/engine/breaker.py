@@ -54,7 +54,10 @@ class Breaker:
 
     def shut(self, now: datetime) -> bool:
         """Whether nothing may be sent now, not even a probe: while half open, one is on its way."""
-        return self.state != BreakerState.CLOSED and self.until is not None and now < self.until
+        if self.state == BreakerState.CLOSED or self.until is None or now >= self.until:
+            return False
+        # It never waits longer, unless the clock was set back.
+        return self.state == BreakerState.HALF_OPEN or self.until - now <= LONGEST
 
     def probing(self, until: datetime) -> Breaker:
         """With a probe on its way, for which `until` at the latest is waited; then another may go."""

@@ -175,10 +175,10 @@ def _without_needless(rows: list[Leased], now: datetime) -> list[Leased]:
 
 
 def cancel_orphans() -> None:
-    """Settles what waits for a connector that is no more."""
+    """Settles what waits for a connector that is no more. What is still being sent ends as it ends."""
     with transaction.atomic():
-        waiting = Delivery.objects.select_for_update().filter(connector=None, status__in=UNSETTLED)
-        orphans = dict(waiting.order_by().values_list("pk", "provider"))
+        waiting = Delivery.objects.filter(connector=None, status__in=UNSETTLED).exclude(pk__in=leases.taken())
+        orphans = dict(waiting.order_by("pk").select_for_update().values_list("pk", "provider"))
         if orphans:
             Delivery.objects.filter(pk__in=orphans).update(
                 status=DeliveryStatus.CANCELLED, note="Its connector was deleted.", settled_at=timezone.now()

@@ -19,7 +19,7 @@ from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
-from connectors import registry, tally
+from connectors import presence, registry, tally
 from connectors.engine import digest_message, leases
 from connectors.engine.due import due
 from connectors.engine.leased import Leased
@@ -48,6 +48,8 @@ def gather(connector: Connector) -> list[Delivery]:
     if fit[: connector.digest_after + 1].count() <= connector.digest_after:
         return []
     with transaction.atomic():
+        if not presence.staying(Connector, [connector.pk]):
+            return []
         leases.lock(connector.pk)
         rows = {
             row.pk: row

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from connectors import registry
-from connectors.engine import digest, leases
+from connectors.engine import digest, leases, set_back
 from connectors.engine.breaker import Breaker, Sign
 from connectors.engine.bucket import Buckets
 from connectors.engine.claim import BATCH, NOTHING, Claim, claim
@@ -109,14 +109,19 @@ def columns(circuit: Breaker) -> dict[str, object]:
     }
 
 
+def learns(connector: Connector, signs: Sequence[Sign]) -> bool:
+    """Whether these results may say something new about a connector that was like this before."""
+    well = connector.breaker == BreakerState.CLOSED and not connector.failures_in_row
+    return bool(signs) and (not well or Sign.DOWN in signs)
+
+
 def observe(connector: Connector, signs: Sequence[Sign]) -> None:
     """Lets the circuit learn from results, in the order in which they came, in the caller's transaction.
 
     A success through a connector that was well when its batch was claimed costs nothing: the failures that
     another worker counted meanwhile are then forgotten one batch later.
     """
-    well = connector.breaker == BreakerState.CLOSED and not connector.failures_in_row
-    if not signs or (well and Sign.DOWN not in signs):
+    if not learns(connector, signs):
         return
     row = Connector.objects.select_for_update(no_key=True).filter(pk=connector.pk).first()
     if row is None:
@@ -136,7 +141,8 @@ def observe(connector: Connector, signs: Sequence[Sign]) -> None:
 
 def _is_held(connector: Connector, now: datetime) -> bool:
     """Whether somebody is to come for the next token anyway."""
-    return connector.held_until is not None and now < connector.held_until
+    held = connector.held_until is not None and now < connector.held_until
+    return held and not set_back.concerns(connector, now)
 
 
 def _buckets(row: Connector, rates: tuple[Rate, ...], now: datetime) -> Buckets | None:
@@ -151,5 +157,8 @@ def _hold(row: Connector, buckets: Buckets, now: datetime) -> float | None:
     if not due(now, row.pk).exists():
         return None
     seconds = buckets.seconds_to_next
-    Connector.objects.filter(pk=row.pk).update(held_until=now + timedelta(seconds=seconds))
+    changes: dict[str, object] = {"held_until": now + timedelta(seconds=seconds)}
+    if set_back.concerns(row, now):  # it would not fill before that time has come again
+        changes |= {"tokens": list(buckets.tokens), "tokens_at": now}
+    Connector.objects.filter(pk=row.pk).update(**changes)
     return seconds

@@ -16,11 +16,11 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from connectors import ids, tally
+from connectors import ids, presence, tally
 from connectors.engine import digest
 from connectors.engine.leased import COLUMNS, Leased
 from connectors.errors import Reason
-from connectors.models import UNSETTLED, Attempt, Delivery, DeliveryStatus, Lease, Outcome
+from connectors.models import UNSETTLED, Attempt, Connector, Delivery, DeliveryStatus, Lease, Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ def bury() -> None:
     with transaction.atomic():
         now = timezone.now()
         dead = list(Lease.objects.filter(until__lt=now).select_for_update(skip_locked=True))
+        presence.staying(Connector, {lease.connector_id for lease in dead})
         for lease in dead:
             _bury(lease, now)
         Lease.objects.filter(pk__in=[lease.pk for lease in dead]).delete()

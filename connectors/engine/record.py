@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from connectors import tally
+from connectors import presence, tally
 from connectors.engine import breaker, digest, limits, retry
 from connectors.engine.claim import Claim
 from connectors.engine.leased import Leased
@@ -47,10 +47,17 @@ class Recorder:
             for row, result in results
             if result.receipt is not None or not row.is_test
         ]
+        health = self._health_after(rows)
         with transaction.atomic():
+            if (
+                health
+                or limits.learns(self.connector, signs)
+                or any(row.origin == digest.ORIGIN for row in rows)
+            ):
+                presence.staying(Connector, [self.connector.pk])
             ours = finish(rows, self.token, [row.id for row in self.under_way])
             if ours:
-                self._record_health(rows)
+                self._record_health(health)
                 tally.add_attempts(zip(rows, rows, strict=True))
                 digest.settle(rows)
             limits.observe(self.connector, signs)
@@ -86,9 +93,9 @@ class Recorder:
             row.status, row.settled_at = DeliveryStatus.FAILED, now
 
     def _pause(self, error: SendError, now: datetime) -> None:
-        paused = Connector.objects.filter(pk=self.connector.pk, paused_at=None).update(
-            paused_at=now, paused_reason=error.text
-        )
+        # As it was spoken through: of what somebody has changed since, this says nothing.
+        as_it_was = Connector.objects.filter(pk=self.connector.pk, updated_at=self.connector.updated_at)
+        paused = as_it_was.filter(paused_at=None).update(paused_at=now, paused_reason=error.text)
         if paused:
             logger.error("connector %s is paused: %s", self.connector.name, error.text)
 
@@ -108,7 +115,8 @@ class Recorder:
             },
         )
 
-    def _record_health(self, attempts: Sequence[Leased]) -> None:
+    def _health_after(self, attempts: Sequence[Leased]) -> dict[str, Any]:
+        """What is to be written of how the connector fares; usually nothing."""
         good = [attempt for attempt in attempts if attempt.outcome != Outcome.FAILED]
         bad = [attempt for attempt in attempts if attempt.outcome == Outcome.FAILED and attempt.reason]
         health: dict[str, Any] = {}
@@ -116,6 +124,9 @@ class Recorder:
             health |= {"last_failure_at": bad[-1].finished_at, "last_failure": bad[-1].error}
         if good and (bad or self._is_news(good[-1].finished_at)):
             health["last_success_at"] = good[-1].finished_at
+        return health
+
+    def _record_health(self, health: dict[str, Any]) -> None:
         if health:
             Connector.objects.filter(pk=self.connector.pk).update(**health)
         for name, value in health.items():

@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from django.db import connection
@@ -30,7 +31,8 @@ def finish(rows: Sequence[Leased], token: uuid.UUID, left: Collection[str]) -> b
         return False
     if others:
         with connection.cursor() as cursor:
-            cursor.executemany(_CHANGE, [_changes(row) for row in others])
+            # In the order in which everybody locks deliveries.
+            cursor.executemany(_CHANGE, [_changes(row) for row in sorted(others, key=attrgetter("id"))])
     pks = ids.names(len(rows))
     bulk.insert_values(Attempt, _ATTEMPT, [_attempt(row, pk) for row, pk in zip(rows, pks, strict=True)])
     return True

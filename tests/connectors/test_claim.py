@@ -11,10 +11,12 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
+from connectors import tally
 from connectors.conversation import Receipt
 from connectors.engine import leases, quarantine
 from connectors.engine.claim import BATCH, cancel_orphans, claim, claim_one
 from connectors.engine.record import Recorder
+from connectors.errors import Reason, SendError
 from connectors.message import Message, Severity
 from connectors.models import Attempt, Connector, Delivery, Lease
 from connectors.outbox import Order, enqueue
@@ -165,6 +167,24 @@ def test_a_lease_that_has_not_run_out_is_left() -> None:
     assert (Attempt.objects.count(), take()) == (0, [])
 
 
+def test_what_is_being_sent_when_its_connector_is_deleted_ends_as_it_ends() -> None:
+    connector = make_connector()
+    queue(connector, "a", "b")
+    claimed = claim(connector.pk)
+    connector.delete()
+
+    cancel_orphans()
+
+    late = SendError(Reason.TIMEOUT, "Late.", retry=True)
+    ends = (Result(Receipt(), None, []), Result(None, late, []))
+    Recorder(connector, claimed).record(list(zip(claimed.deliveries, ends, strict=True)))
+    cancel_orphans()
+    settled = Delivery.objects.order_by("pk").values_list("status", "note")
+    assert list(settled) == [("delivered", ""), ("cancelled", "Its connector was deleted.")]
+    counted = {count.labels[1]: count.amount for count in tally.totals()[tally.DELIVERIES]}
+    assert counted == {"delivered": 1, "cancelled": 1}
+
+
 def test_what_a_dead_sender_held_of_a_deleted_connector_is_settled_once() -> None:
     connector = make_connector()
     queue(connector, "a")
@@ -173,9 +193,10 @@ def test_what_a_dead_sender_held_of_a_deleted_connector_is_settled_once() -> Non
     cancel_orphans()
 
     have_senders_die()
+    cancel_orphans()
 
     assert Delivery.objects.get().status == "cancelled"
-    assert (Lease.objects.count(), Attempt.objects.count()) == (0, 0)
+    assert (Lease.objects.count(), Attempt.objects.get().outcome) == (0, "unknown")
 
 
 def test_one_delivery_can_be_claimed_ahead_of_its_time_but_not_twice() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from functools import partial
 
 import pytest
 from django.db import transaction
@@ -14,6 +16,7 @@ from connectors.message import Message
 from connectors.models import Delivery
 from connectors.outbox import Order, enqueue
 from tests.making import make_connector, make_message, make_resolve, statuses, written
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -60,6 +63,7 @@ def test_a_broker_that_is_away_costs_nothing_but_a_sweep(
         raise OperationalError("connection refused")
 
     tasks.wake_ups.forget()
+    monkeypatch.setattr(tasks, "broker", tasks.Broker())
     monkeypatch.setattr(tasks.deliver, "delay", refuse)
     connector = make_connector()
 
@@ -67,6 +71,47 @@ def test_a_broker_that_is_away_costs_nothing_but_a_sweep(
 
     assert statuses(connector) == ["pending"]
     assert "the broker is away" in caplog.text
+
+
+def test_a_broker_that_is_away_is_asked_once_and_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    broker = tasks.Broker()
+
+    def refuse(connector_id: int) -> None:
+        asked.append(connector_id)
+        raise OperationalError("connection refused")
+
+    for connector_id in (1, 2, 3):
+        broker.hand_over(connector_id, partial(refuse, connector_id))
+    assert asked == [1]
+
+    broker = tasks.Broker()
+    monkeypatch.setattr(broker, "QUIET", 0.0)
+    for connector_id in (4, 5):
+        broker.hand_over(connector_id, partial(refuse, connector_id))
+    assert asked == [1, 4, 5]
+
+
+def test_where_one_waits_for_a_broker_that_does_not_answer_nobody_else_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broker, answers, waits = tasks.Broker(), threading.Event(), threading.Event()
+    monkeypatch.setattr(broker, "SLOW", 0.0)
+    asked: list[int] = []
+
+    def wait() -> None:
+        waits.set()
+        answers.wait(PATIENCE)
+
+    one = threading.Thread(target=broker.hand_over, args=(1, wait))
+    one.start()
+    waits.wait(PATIENCE)
+    broker.hand_over(2, lambda: asked.append(2))
+    answers.set()
+    one.join(PATIENCE)
+    broker.hand_over(3, lambda: asked.append(3))
+
+    assert asked == [3]
 
 
 @pytest.mark.django_db

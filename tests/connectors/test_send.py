@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
@@ -12,8 +13,9 @@ from connectors.engine.send import deliver, send_now
 from connectors.models import Attempt, Connector, Delivery, Lease
 from connectors.outbox import Order, enqueue, resume
 from connectors.redelivery import redeliver
+from connectors.setup import split
 from tests.making import make_connector, make_message, make_resolve, statuses
-from tests.receiver import Receiver
+from tests.receiver import OK, Answer, Received, Receiver
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -195,6 +197,27 @@ def test_a_receiver_that_is_gone_pauses_the_connector_and_nothing_is_lost(receiv
     deliver(connector.pk)
 
     assert statuses(connector) == ["delivered", "delivered"]
+
+
+def test_an_answer_to_what_somebody_has_mended_meanwhile_pauses_nothing(receiver: Receiver) -> None:
+    connector = hook(receiver)
+    queue(connector, "a")
+
+    def gone_and_mended(request: Received) -> Answer:
+        if request.path == "/new":
+            return OK
+        mended = Connector.objects.get()
+        _, mended.secrets = split("webhook", {"url": f"{receiver.url}/new"})
+        mended.save()
+        connection.close()
+        return 410, {}, b"gone"
+
+    receiver.script(gone_and_mended)
+
+    deliver(connector.pk)
+
+    assert [request.path for request in receiver.requests] == ["/in", "/new"]
+    assert (statuses(connector), Connector.objects.get().paused_at) == (["delivered"], None)
 
 
 def test_retry_after_is_honoured(receiver: Receiver) -> None:

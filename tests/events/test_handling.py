@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.models import Delivery
+from connectors.models import Connector, Delivery
 from events import connector_health
 from events.external import ExternalReport, report
 from events.handling import acknowledge, resolve
@@ -213,17 +213,15 @@ def test_a_report_from_outside_opens_again_what_was_resolved_by_hand(cluster: Cl
 
 
 def test_a_connector_that_fails_on_is_not_reported_again(cluster: Cluster) -> None:
-    connector = make_connector("broken")
-    connector.paused_at = NOW
-    connector.save()
+    broken = Connector.objects.filter(pk=make_connector("broken").pk)
+    broken.update(paused_at=NOW)
     connector_health.report()
     resolve([Event.objects.get().pk], "alice")
 
     connector_health.report()
     assert statuses() == ["resolved"]
 
-    connector.paused_at = None
-    connector.save()
+    broken.update(paused_at=None)
     connector_health.report()
     assert Event.objects.get().gone_at is not None
 

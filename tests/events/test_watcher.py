@@ -375,6 +375,22 @@ def test_a_fault_of_our_own_is_shown_and_everything_is_begun_again(
         reaches(WatchState.WATCHING)
 
 
+def test_the_watch_of_a_cluster_that_is_deleted_ends_without_a_word_of_failure(
+    server: FakeKubernetes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    register(server)
+    with watching(poll=PATIENCE):  # it finds that out by itself
+        reaches(WatchState.WATCHING)
+        until(lambda: server.open_watches("pods") == 1)
+        Cluster.objects.get().delete()
+        server.put(crash_looping(pod("web-1")))
+        until(lambda: "prod: it has been deleted, and is watched no more" in caplog.messages)
+        until(lambda: server.open_watches("pods") == 0)
+    assert not crashes()
+    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
 def test_it_stops_in_time_while_the_database_is_away(
     server: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

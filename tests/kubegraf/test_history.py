@@ -88,12 +88,12 @@ def test_a_save_that_changes_nothing_makes_no_line() -> None:
 def test_what_the_engine_writes_makes_no_line() -> None:
     connector, cluster = make_connector(), make_cluster()
     connector.breaker, connector.tokens, connector.last_failure = "open", [1.0], "no answer"
-    connector.save()
+    connector.save(update_fields=["breaker", "tokens", "last_failure"])
     connector.save(update_fields=["breaker"])
     outbox.resume(connector)
     Connector.objects.update(paused_reason="its token was revoked", paused_at=timezone.now())
     cluster.state, cluster.problems, cluster.nodes_known = "watching", {"nodes": "forbidden"}, 3
-    cluster.save()
+    cluster.save(update_fields=["state", "problems", "nodes_known"])
     assert [len(told(kind)) for kind in ("connector", "cluster")] == [1, 1]
 
 

@@ -12,11 +12,12 @@ from django.test import Client
 
 from connectors import setup
 from connectors.models import Connector
+from connectors.seen import SeenForm
 from connectors.versions import version_of
 from events.models import Cluster, Silence, Subscription
 from events.silences import end
 from tests.calling import Caller
-from tests.making import make_cluster, make_connector, make_silence, make_subscription
+from tests.making import WHEN, make_cluster, make_connector, make_silence, make_subscription
 
 pytestmark = pytest.mark.django_db
 URL = "https://hooks.example.com/a"
@@ -127,6 +128,29 @@ def test_what_the_engine_writes_meanwhile_is_in_nobodys_way(addresses: dict[str,
     Connector.objects.update(failures_in_row=3, paused_reason="revoked", last_failure="HTTP 502")
     assert anna.post(address, {**fields(seen), "name": "renamed"}).status_code == 302
     assert Connector.objects.filter(name="renamed").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "written"),
+    [
+        ("connectors/connector", {"paused_reason": "revoked", "failures_in_row": 3, "tokens": [0.5]}),
+        ("events/cluster", {"state": "watching", "heartbeat_at": WHEN, "health": {"answered": True}}),
+    ],
+)
+def test_what_the_engine_writes_while_a_page_is_saved_is_not_undone_by_that(
+    addresses: dict[str, str], monkeypatch: pytest.MonkeyPatch, place: str, written: dict[str, Any]
+) -> None:
+    anna, address, model = person("anna"), addresses[place], MODELS[place.split("/")[1]]
+    rows = model.objects.filter(pk=address.split("/")[-3])  # type: ignore[attr-defined]
+    seen, read = anna.get(address), SeenForm._row_now
+
+    def read_a_moment_later(form: Any) -> Any:
+        rows.update(**written)
+        return read(form)
+
+    monkeypatch.setattr(SeenForm, "_row_now", read_a_moment_later)
+    assert anna.post(address, {**fields(seen), "name": "renamed"}).status_code == 302
+    assert rows.values("name", *written).get() == {"name": "renamed", **written}
 
 
 def test_a_subscription_on_a_connectors_page_is_not_overwritten_either() -> None:

@@ -69,7 +69,7 @@ def test_restarted_while_deliveries_are_under_way(
     server.stop()
     gone = time.monotonic()
     for worker in workers:
-        worker.wait_for("OperationalError", 20)
+        worker.wait_for("the database is away", 20)
     until(lambda: time.monotonic() - gone > AWAY, every=0.5, what="some seconds without a database")
     server.start()
     connection.close()
@@ -88,7 +88,7 @@ def test_away_when_the_workers_start(server: TestDatabase, receiver: Receiver, p
     connection.close()
     server.stop()
     worker, beat = crew(processes)
-    worker.wait_for("OperationalError", 20)
+    worker.wait_for("the database is away", 20)
 
     server.start()
 
