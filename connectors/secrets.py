@@ -13,9 +13,9 @@ import os
 import posixpath
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import quote, quote_plus, urlsplit
 
 from connectors.errors import Reason, SendError
@@ -135,12 +135,20 @@ _RAREST_FIRST = "%+QJXZKYVWUGHBFNMOLIDERqjxzSATCPkvwyb9"
 
 # What secrets look like that nobody told us: (a rare character that must be there, texts of which one must,
 # the pattern, what to put instead). The first two only save time.
-_SHAPES: tuple[tuple[str, tuple[str, ...], re.Pattern[str], str], ...] = (
+_Shape: TypeAlias = "tuple[str, tuple[str, ...], re.Pattern[str], str | Callable[[re.Match[str]], str]]"
+_SHAPES: tuple[_Shape, ...] = (
     (".", ("hooks.slack",), re.compile(r"(hooks\.slack(?:-gov)?\.com)(?:\\?/[\w-]+)+"), rf"\1/{MASK}"),
     ("x", ("xox", "xapp-"), re.compile(r"(?:xoxe\.)?(?:xox[a-z]|xapp)-[\w-]{6,}"), MASK),
     ("_", ("gh", "github_pat_"), re.compile(r"\b(?:gh[pousr]|github_pat)_\w{8,}"), MASK),
     ("_", ("whs",), re.compile(r"\bwh(?:sec|sk)_[\w+/=-]{8,}"), MASK),
-    ("J", ("eyJ",), re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), MASK),
+    (
+        "J",
+        ("eyJ",),
+        # What only begins like a token is matched as well, and left: it would be gone through again from each
+        # place in it where one could begin.
+        re.compile(r"\beyJ[\w-]{8,}(\.[\w-]{8,}\.[\w-]*)?"),
+        lambda found: MASK if found[1] else found[0],
+    ),
     (
         "",
         ("earer", "asic", "EARER", "ASIC"),

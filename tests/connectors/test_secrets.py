@@ -291,6 +291,8 @@ def test_a_redactor_does_not_show_what_it_hides() -> None:
         ("whsec_C2FVsBQIhrscChlQIMV", "***"),
         ("postgres://user:hunter22@db:5432/x", "postgres://***@db:5432/x"),
         ("eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrOHMifQ.c2lnbmF0dXJl", "***"),
+        ("eyJhbGciOiJS eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrOHMifQ.c2ln", "eyJhbGciOiJS ***"),
+        ("eyJhbGciOiJS.eyJ -eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrOHMifQ.", "eyJhbGciOiJS.eyJ -***"),
         ("a -----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY----- b", "a *** b"),
         ("a -----BEGIN PRIVATE KEY-----\nabc cut off", "a ***"),
     ],
