@@ -52,6 +52,16 @@ class RecommendationSerializer(StrictSerializer):
     command = serializers.CharField(max_length=4000, required=False, allow_blank=True)
 
 
+class ShortList(serializers.ListField):
+    """A list of at most `max_length` items, which are counted before they are looked at."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        """The items. Raises ValidationError."""
+        if isinstance(data, list) and len(data) > (self.max_length or 0):
+            self.fail("max_length", max_length=self.max_length)
+        return super().to_internal_value(data)
+
+
 class ReportSerializer(StrictSerializer):
     """An event from outside, in the payload format that connectors send."""
 
@@ -64,7 +74,7 @@ class ReportSerializer(StrictSerializer):
     resource = serializers.CharField(max_length=320, required=False, allow_blank=True, help_text="Kind/name")
     description = serializers.CharField(max_length=20_000, required=False, allow_blank=True)
     details = serializers.DictField(required=False)
-    recommendations = serializers.ListField(child=RecommendationSerializer(), required=False, max_length=20)
+    recommendations = ShortList(child=RecommendationSerializer(), required=False, max_length=20)
     status = Word("EventStatus", EventStatus.choices, required=False)
     key = serializers.CharField(
         max_length=255, required=False, help_text="Names the problem, so that it can be updated and resolved."
