@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from connectors.editing import EditApi
+from connectors.encodable import json_bytes
 from connectors.filters import Id, Moment, YesOrNo
 from connectors.message import JSONDict, Severity, Status
 from connectors.rest import Api, StrictModelSerializer, StrictSerializer, Word
@@ -73,12 +74,18 @@ class ReportSerializer(StrictSerializer):
     namespace = serializers.CharField(max_length=253, required=False, allow_blank=True)
     resource = serializers.CharField(max_length=320, required=False, allow_blank=True, help_text="Kind/name")
     description = serializers.CharField(max_length=20_000, required=False, allow_blank=True)
-    details = serializers.DictField(required=False)
+    details = serializers.DictField(required=False, help_text="At most 64 KiB as JSON.")
     recommendations = ShortList(child=RecommendationSerializer(), required=False, max_length=20)
     status = Word("EventStatus", EventStatus.choices, required=False)
     key = serializers.CharField(
         max_length=255, required=False, help_text="Names the problem, so that it can be updated and resolved."
     )
+
+    def validate_details(self, details: JSONDict) -> JSONDict:
+        """The details. Raises ValidationError where they are too large."""
+        if len(json_bytes(details)) > LARGEST_DETAILS:
+            raise serializers.ValidationError(f"They may have at most {LARGEST_DETAILS} bytes as JSON.")
+        return details
 
     def report(self, idempotency_key: str = "") -> external.ExternalReport:
         """What was reported, once it has been checked."""
@@ -90,6 +97,9 @@ class ReportSerializer(StrictSerializer):
         }
         return external.ExternalReport(**said, **words, idempotency_key=idempotency_key)
 
+
+LARGEST_DETAILS = 64 * 1024
+"""Bytes, as JSON. They go into every message about the event, and into every list of events."""
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 
