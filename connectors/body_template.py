@@ -9,12 +9,18 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
-from typing import Any
+from typing import Any, TextIO
 
 import liquid
 from liquid import builtin
+from liquid.ast import BlockNode
+from liquid.builtin.tags.for_tag import ForTag
+from liquid.builtin.tags.tablerow_tag import TablerowTag
 from liquid.exceptions import LiquidError
 from liquid.undefined import is_undefined
 
@@ -25,6 +31,8 @@ from connectors.message import JSONDict, Message
 LONGEST_TEMPLATE = 20_000  # characters
 LONGEST_OUTPUT = 64 * 1024  # bytes
 _MOST_ITEMS = 10_000  # in a list or range that a filter is given, and of rounds in loops
+_LARGEST_NUMBER = 4096  # bits
+_MOST_WORK = 0.25  # seconds that this thread may work on one template; one of sense takes a thousandth
 
 # Filters that no argument can make slow or large in one step; those of our own are added below.
 _FILTERS = {
@@ -35,6 +43,8 @@ _FILTERS = {
 # Other templates do not exist here, and counters shared between them have no use.
 _WITHOUT = ("include", "render", "increment", "decrement")
 
+_LONGEST_GAP = 200
+_LONG_GAP = re.compile(rf"\s{{{_LONGEST_GAP}}}")
 _ONE_JSON_OUTPUT = re.compile(r"""\s*\{\{-?(?:[^{}"']|'[^']*'|"[^"]*")*\|\s*json\s*-?\}\}\s*""")
 
 
@@ -64,10 +74,8 @@ def values(message: Message) -> JSONDict:
 
 def render(source: str, named: Mapping[str, Any]) -> str:
     """The text `source` with `named` filled in. Raises TemplateError."""
-    try:
-        return _parsed(source).render(**named)
-    except _FAULTS as fault:
-        raise TemplateError(_said(fault)) from None
+    with _limited_work():
+        return _rendered(source, named)
 
 
 def render_json(source: str, named: Mapping[str, Any]) -> Any:
@@ -75,7 +83,9 @@ def render_json(source: str, named: Mapping[str, Any]) -> Any:
 
     A text that is one `{{… | json}}` and nothing else becomes the value itself, a number say.
     """
-    return _filled(_decoded(source), named)
+    node = _decoded(source)
+    with _limited_work():
+        return _filled(node, named)
 
 
 def check(source: str, *, is_json: bool) -> None:
@@ -111,9 +121,16 @@ def _decoded(source: str) -> Any:
         ) from None
 
 
+def _rendered(source: str, named: Mapping[str, Any]) -> str:
+    try:
+        return _parsed(source).render(**named)
+    except _FAULTS as fault:
+        raise TemplateError(_said(fault)) from None
+
+
 def _filled(node: Any, named: Mapping[str, Any]) -> Any:
     if isinstance(node, str):
-        text = render(node, named)
+        text = _rendered(node, named)
         return json.loads(text) if _ONE_JSON_OUTPUT.fullmatch(node) else text
     if isinstance(node, list):
         return [_filled(item, named) for item in node]
@@ -149,6 +166,64 @@ def _said(fault: Exception) -> str:
     return f"The template does not work: {words}"[:300]
 
 
+# --- How much work ---------------------------------------------------------------------------------------
+
+_work_ends: ContextVar[float] = ContextVar("_work_ends")
+
+
+@contextmanager
+def _limited_work() -> Iterator[None]:
+    """Within this, `_keep_working` gives up when it has taken too long.
+
+    What other threads do meanwhile does not count: on a busy machine a template that worked goes on working.
+    """
+    token = _work_ends.set(time.thread_time() + _MOST_WORK)
+    try:
+        yield
+    finally:
+        _work_ends.reset(token)
+
+
+def _keep_working() -> None:
+    if time.thread_time() > _work_ends.get():
+        raise TemplateError("it takes too long: it has too many loops or filters")
+
+
+def _refuse_endless(source: str) -> None:
+    """Raises TemplateError for what Liquid would look through again from each of its characters."""
+    for opening, closing in (("{{", "}}"), ("{%", "%}")):
+        if source.rfind(opening) > source.rfind(closing):
+            raise TemplateError(f"expected '{closing}' after the last '{opening}'")
+    if _LONG_GAP.search(source):
+        raise TemplateError(f"it has {_LONGEST_GAP} spaces or line breaks in a row")
+
+
+class _Round(BlockNode):
+    """What stands in a loop."""
+
+    def render_to_output(self, context: liquid.RenderContext, buffer: TextIO) -> int:
+        """Renders it once more, if there is time."""
+        _keep_working()
+        return super().render_to_output(context, buffer)
+
+
+class _For(ForTag):
+    def parse(self, stream: liquid.TokenStream) -> Any:
+        """The loop, whose rounds are timed."""
+        return _in_rounds(super().parse(stream))
+
+
+class _Tablerow(TablerowTag):
+    def parse(self, stream: liquid.TokenStream) -> Any:
+        """The same for rows of a table."""
+        return _in_rounds(super().parse(stream))
+
+
+def _in_rounds(loop: Any) -> Any:
+    loop.block = _Round(loop.block.token, loop.block.nodes)
+    return loop
+
+
 # --- Filters --------------------------------------------------------------------------------------------
 
 
@@ -157,12 +232,15 @@ def _guarded(run: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(run)  # its attributes tell Liquid what to pass
     def guarded(left: Any, *args: Any, **named: Any) -> Any:
+        _keep_working()
         for value in (left, *args):
             if isinstance(value, list | tuple | range) and len(value) > _MOST_ITEMS:
                 raise TemplateError(f"A list of more than {_MOST_ITEMS:,} items is too long for a filter")
         result = run(left, *args, **named)
         if isinstance(result, str) and len(result) > LONGEST_OUTPUT:
             raise TemplateError("A filter made a text that is too long")
+        if isinstance(result, int) and result.bit_length() > _LARGEST_NUMBER:
+            raise TemplateError("A filter made a number that is too large")
         return result
 
     return guarded
@@ -211,6 +289,8 @@ def _environment() -> _Limited:
     builtin.register(environment)
     for name in _WITHOUT:
         del environment.tags[name]
+    environment.add_tag(_For)
+    environment.add_tag(_Tablerow)
     ours = {"json": _json, "join": _join, "replace": _replace, "round": _round, "date": _date}
     theirs: dict[str, Any] = {name: environment.filters[name] for name in _FILTERS}
     environment.filters = {name: _guarded(run) for name, run in (theirs | ours).items()}
@@ -233,4 +313,5 @@ _FAULTS = (
 
 @functools.lru_cache(maxsize=512)
 def _parsed(source: str) -> liquid.BoundTemplate:
+    _refuse_endless(source)
     return _ENVIRONMENT.from_string(source)

@@ -21,7 +21,8 @@ Check: TypeAlias = Callable[[str], str]
 
 # What documentation puts where a secret goes: ..., YOUR/WEBHOOK/URL, YOUR_TOKEN, ghp_xxxxxxxxxxxx.
 _PLACEHOLDER = re.compile(
-    r"\.\.\.|…|(?<![A-Za-z0-9])your[-_/ ][A-Za-z0-9/_-]*|x{6,}|<[^<>]*>|change[-_]?me", re.IGNORECASE
+    r"\.\.\.|…|(?<![A-Za-z0-9])your[-_/ ][A-Za-z0-9/_-]*|x{6,}|(?<!\w)<[a-z][\w .:/-]*>(?!\w)|change[-_]?me",
+    re.IGNORECASE,
 )
 
 
@@ -29,8 +30,14 @@ def refuse_placeholder(text: str) -> str:
     """`text`, unless part of it stands for a value that somebody still has to fill in."""
     found = _PLACEHOLDER.search(text)
     if found:
-        raise ValueError(f"“{found[0]}” is a placeholder from an example: enter the real value")
+        raise ValueError(f"“{_recognised(found[0])}” is a placeholder from an example: enter the real value")
     return text
+
+
+def _recognised(placeholder: str) -> str:
+    """A placeholder as it may be repeated: it may be part of a secret that merely looks like one."""
+    plain = placeholder in (placeholder.lower(), placeholder.upper()) and not re.search(r"\d", placeholder)
+    return placeholder if plain else f"{placeholder[:4]}…"
 
 
 def web_address(text: str) -> str:

@@ -18,6 +18,7 @@ from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
 from connectors.message import JSONDict
+from connectors.text import shorten
 from connectors.throttling import Throttle
 
 CONTENT_TYPE = "application/problem+json"
@@ -25,7 +26,12 @@ PREFIX = "urn:kubegraf:problem:"
 INVALID = "invalid"
 
 _LISTED = 3
-"""Mistakes that `detail` repeats; `errors` has all of them."""
+"""Mistakes that `detail` repeats."""
+
+# An answer is not to be many times as large as what was sent.
+_MOST = 100
+_LONGEST_FIELD = 300
+_LONGEST_MESSAGE = 1000
 
 
 class InvalidQuery(exceptions.ValidationError):
@@ -53,7 +59,9 @@ class ProblemSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField(help_text="What happened this time, in words.")
     instance = serializers.CharField(help_text="The path that was asked.")
     errors = ProblemErrorSerializer(  # type: ignore[assignment]  # hides an attribute of that name
-        many=True, required=False, help_text="Where what was sent is wrong: each mistake."
+        many=True,
+        required=False,
+        help_text="Where what was sent is wrong: each mistake, the first hundred of them.",
     )
 
 
@@ -87,7 +95,7 @@ def handler(error: Exception, context: Mapping[str, Any]) -> JsonResponse | None
     path = context["request"].path
     if isinstance(error, exceptions.ValidationError):
         errors = list(_mistakes(error.detail, isinstance(error, InvalidQuery)))
-        said = problem(INVALID, error.status_code, _in_short(errors), path, errors)
+        said = problem(INVALID, error.status_code, _in_short(errors), path, errors[:_MOST])
     else:
         said = problem(str(error.default_code), error.status_code, str(error.detail), path)
     # Not a Response of REST framework's: that would be written in whatever the caller would rather have had.
@@ -130,8 +138,11 @@ def _mistakes(detail: Any, in_query: bool, path: tuple[str, ...] = ()) -> Iterat
             here = (*path, str(index)) if isinstance(inner, Mapping | list | tuple) else path
             yield from _mistakes(inner, in_query, here)
     else:
-        place = {} if in_query else {"pointer": _pointer(path)}
-        yield {"field": ".".join(path), **place, "message": str(detail)}
+        field, pointer = ".".join(path), _pointer(path)
+        # Half a pointer would point at something else.
+        place = {} if in_query or len(pointer) > _LONGEST_FIELD else {"pointer": pointer}
+        message = shorten(str(detail), _LONGEST_MESSAGE)
+        yield {"field": shorten(field, _LONGEST_FIELD), **place, "message": message}
 
 
 def _pointer(path: tuple[str, ...]) -> str:

@@ -13,9 +13,9 @@ import os
 import posixpath
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import quote, quote_plus, urlsplit
 
 from connectors.errors import Reason, SendError
@@ -135,12 +135,20 @@ _RAREST_FIRST = "%+QJXZKYVWUGHBFNMOLIDERqjxzSATCPkvwyb9"
 
 # What secrets look like that nobody told us: (a rare character that must be there, texts of which one must,
 # the pattern, what to put instead). The first two only save time.
-_SHAPES: tuple[tuple[str, tuple[str, ...], re.Pattern[str], str], ...] = (
+_Shape: TypeAlias = "tuple[str, tuple[str, ...], re.Pattern[str], str | Callable[[re.Match[str]], str]]"
+_SHAPES: tuple[_Shape, ...] = (
     (".", ("hooks.slack",), re.compile(r"(hooks\.slack(?:-gov)?\.com)(?:\\?/[\w-]+)+"), rf"\1/{MASK}"),
     ("x", ("xox", "xapp-"), re.compile(r"(?:xoxe\.)?(?:xox[a-z]|xapp)-[\w-]{6,}"), MASK),
     ("_", ("gh", "github_pat_"), re.compile(r"\b(?:gh[pousr]|github_pat)_\w{8,}"), MASK),
     ("_", ("whs",), re.compile(r"\bwh(?:sec|sk)_[\w+/=-]{8,}"), MASK),
-    ("J", ("eyJ",), re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), MASK),
+    (
+        "J",
+        ("eyJ",),
+        # What only begins like a token is matched as well, and left: it would be gone through again from each
+        # place in it where one could begin.
+        re.compile(r"\beyJ[\w-]{8,}(\.[\w-]{8,}\.[\w-]*)?"),
+        lambda found: MASK if found[1] else found[0],
+    ),
     (
         "",
         ("earer", "asic", "EARER", "ASIC"),
@@ -260,12 +268,35 @@ def _parts(secret: str) -> Iterator[str]:
     yield from (value for value in values if len(value) >= _SHORT)
 
 
+_HTML_OF_OTHERS: tuple[dict[str, str], ...] = (
+    {},
+    {"&#x27;": "&#39;"},
+    {"&#x27;": "&#039;"},
+    {"&#x27;": "&#39;", "&quot;": "&#34;"},
+)
+_JSON_OF_GO = {"&": "\\u0026", "<": "\\u003c", ">": "\\u003e"}
+
+
+def _replaced(text: str, marks: Mapping[str, str]) -> str:
+    for mark, written in marks.items():
+        text = text.replace(mark, written)
+    return text
+
+
 def _forms(part: str) -> Iterator[str]:
-    """A secret as it is, and as URLs, JSON, HTML and base64 write it."""
+    """A secret as it is, and as URLs, JSON, HTML and base64 write it, in any of the usual languages."""
     yield part
-    yield from (quote(part), quote(part, safe=""), quote_plus(part), html.escape(part))
-    escaped = json.dumps(part)[1:-1]
-    yield from (escaped, json.dumps(part, ensure_ascii=False)[1:-1], escaped.replace("/", "\\/"))
+    for quoted in (quote(part), quote(part, safe=""), quote_plus(part)):
+        yield quoted
+        yield re.sub("%..", lambda found: found[0].lower(), quoted)
+    yield html.escape(part, quote=False)
+    for marks in _HTML_OF_OTHERS:
+        yield _replaced(html.escape(part), marks)
+    for escaped in (json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1]):
+        for marks in ({}, {"/": "\\/"}, _JSON_OF_GO):
+            written = _replaced(escaped, marks)
+            yield written
+            yield re.sub(r"\\u....", lambda found: f"\\u{found[0][2:].upper()}", written)
     data = part.encode(errors="surrogatepass")
     for offset in range(3):
         # Within a longer text, such as user:password, base64 depends on the position modulo 3. Characters at

@@ -27,6 +27,9 @@ from connectors.secrets import Redactor, reference_problem, resolve_reference
 # wherever it occurs would help nobody.
 HARMLESS_HEADERS = frozenset(("accept", "accept-language", "content-type", "user-agent"))
 
+# Mistakes that are put into words; whoever makes more is not helped by all of them.
+_MOST_TOLD = 50
+
 
 class ConfigError(ValueError):
     """A configuration that its provider does not take.
@@ -98,7 +101,8 @@ def validate(provider: Provider[Any] | str, config: Mapping[str, Any]) -> Config
     except ValidationError as error:
         # A validator's own words should not repeat a secret; that they do not is made sure of here.
         redactor = Redactor(text for texts in secrets.values() for text in texts)
-        for detail in error.errors(include_url=False, include_context=False, include_input=False):
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+        for detail in details[:_MOST_TOLD]:
             name, text = _in_words(detail, config_class)
             errors.setdefault(name, []).append(redactor.blank(text))
     if errors:

@@ -10,11 +10,16 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 DEEPEST = 32
 """How many arrays and objects may lie inside each other."""
+
+# A place is put into words for everything that is looked at, so that a name in it must not be a megabyte.
+_LONGEST_NAME = 80
+_NAMED = 3
 
 
 def loads(text: str) -> Any:
@@ -44,9 +49,10 @@ class _Refused(ValueError):
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise _Refused(f"{', '.join(map(repr, twice))}: the same name is twice in one object.")
+        times = Counter(name for name, _ in pairs)
+        twice = sorted(name for name in times if times[name] > 1)
+        named = ", ".join(repr(_short(name)) for name in twice[:_NAMED])
+        raise _Refused(f"{named}: the same name is twice in one object.")
     return found
 
 
@@ -69,9 +75,17 @@ def problem(value: object, path: str = "", depth: int = 0) -> str | None:
     if isinstance(value, list):
         return _first(problem(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value))
     return _first(
-        _text_problem(str(name), path) or problem(item, f"{path}.{name}" if path else str(name), depth + 1)
+        _text_problem(str(name), path) or problem(item, _below(path, str(name)), depth + 1)
         for name, item in value.items()
     )
+
+
+def _below(path: str, name: str) -> str:
+    return f"{path}.{_short(name)}" if path else _short(name)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
 
 
 def _text_problem(text: str, path: str) -> str | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from connectors.encodable import json_bytes
 from connectors.filters import Id, Moment, YesOrNo
 from connectors.message import JSONDict, Severity, Status
 from connectors.rest import Api, StrictSerializer, Word
@@ -46,6 +49,16 @@ class RecommendationSerializer(StrictSerializer):
     command = serializers.CharField(max_length=4000, required=False, allow_blank=True)
 
 
+class ShortList(serializers.ListField):
+    """A list of at most `max_length` items, which are counted before they are looked at."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        """The items. Raises ValidationError."""
+        if isinstance(data, list) and len(data) > (self.max_length or 0):
+            self.fail("max_length", max_length=self.max_length)
+        return super().to_internal_value(data)
+
+
 class ReportSerializer(StrictSerializer):
     """An event from outside, in the payload format that connectors send."""
 
@@ -57,12 +70,18 @@ class ReportSerializer(StrictSerializer):
     namespace = serializers.CharField(max_length=253, required=False, allow_blank=True)
     resource = serializers.CharField(max_length=320, required=False, allow_blank=True, help_text="Kind/name")
     description = serializers.CharField(max_length=20_000, required=False, allow_blank=True)
-    details = serializers.DictField(required=False)
-    recommendations = serializers.ListField(child=RecommendationSerializer(), required=False, max_length=20)
+    details = serializers.DictField(required=False, help_text="At most 64 KiB as JSON.")
+    recommendations = ShortList(child=RecommendationSerializer(), required=False, max_length=20)
     status = Word("EventStatus", EventStatus.choices, required=False)
     key = serializers.CharField(
         max_length=255, required=False, help_text="Names the problem, so that it can be updated and resolved."
     )
+
+    def validate_details(self, details: JSONDict) -> JSONDict:
+        """The details. Raises ValidationError where they are too large."""
+        if len(json_bytes(details)) > LARGEST_DETAILS:
+            raise serializers.ValidationError(f"They may have at most {LARGEST_DETAILS} bytes as JSON.")
+        return details
 
     def report(self, idempotency_key: str = "") -> external.ExternalReport:
         """What was reported, once it has been checked."""
@@ -74,6 +93,9 @@ class ReportSerializer(StrictSerializer):
         }
         return external.ExternalReport(**said, **words, idempotency_key=idempotency_key)
 
+
+LARGEST_DETAILS = 64 * 1024
+"""Bytes, as JSON. They go into every message about the event, and into every list of events."""
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 

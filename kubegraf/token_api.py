@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
@@ -14,6 +15,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from connectors.message import iso
 from connectors.rest import Api, StrictModelSerializer, Word
 from kubegraf import tokens
 from kubegraf.models import ApiToken, Scope
@@ -75,10 +77,21 @@ class ApiTokenViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.D
         """Makes a token of one's own; its text is in this answer alone."""
         asked = ApiTokenSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
+        self._outlived_by(request.auth, asked.validated_data.get("expires_at"))
         user: Any = request.user
         token, text = tokens.issue(user, **asked.validated_data)
         data = {**ApiTokenSerializer(token).data, "token": text}
         return Response(data, status.HTTP_201_CREATED, headers={"Cache-Control": "no-store"})
+
+    def _outlived_by(self, caller: Any, expires_at: datetime | None) -> None:
+        """Raises ValidationError where the token that is asked for would last longer than the one that asks.
+
+        Whoever finds one that ends would have one for ever.
+        """
+        ends = caller.expires_at if isinstance(caller, ApiToken) else None
+        if ends is not None and (expires_at is None or expires_at > ends):
+            words = f"The token you call with ends at {iso(ends)}, and makes none that lasts longer."
+            raise serializers.ValidationError({"expires_at": [words]})
 
     @extend_schema(responses={204: OpenApiResponse(description="It opens nothing any more.")}, filters=False)
     def destroy(self, request: Request, pk: str) -> Response:

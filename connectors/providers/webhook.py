@@ -37,6 +37,10 @@ _RESERVED = {
 }
 
 
+MOST_HEADERS = 50
+"""More is no configuration, and each is looked for in all that is written down."""
+
+
 def _header_value(value: str) -> str:
     if not value.isascii() or not value.isprintable():
         raise ValueError("A header's value is one line of printable ASCII characters")
@@ -57,6 +61,8 @@ def _headers_object(value: object) -> object:
             raise ValueError('Enter the headers as a JSON object: {"X-API-Key": "…"}') from None
     if not isinstance(value, dict):
         raise ValueError('Enter the headers as a JSON object: {"X-API-Key": "…"}')
+    if len(value) > MOST_HEADERS:
+        raise ValueError(f"There may be at most {MOST_HEADERS} headers")
     return value
 
 

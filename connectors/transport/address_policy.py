@@ -78,7 +78,7 @@ class AddressPolicy:
 
     def objection(self, address: Address) -> str | None:
         """What speaks against this address, in words that follow “is”; None if it may be connected to."""
-        return next(filter(None, map(self._objection, _faces(address))), None)
+        return next(filter(None, map(self._objection, faces(address))), None)
 
     def _objection(self, address: Address) -> str | None:
         if address in METADATA:
@@ -98,7 +98,7 @@ def _within(address: Address, network: Network) -> bool:
     return address.version == network.version and address in network
 
 
-def _faces(address: Address) -> Iterator[Address]:
+def faces(address: Address) -> Iterator[Address]:
     """The addresses at which packets to `address` may end up: itself, and any IPv4 address within it."""
     if isinstance(address, ipaddress.IPv4Address):
         yield address

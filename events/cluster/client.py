@@ -33,6 +33,10 @@ CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 30.0
 # etcd keeps no object of more than 1.5 MiB as it comes; a line beyond this is no object.
 LINE_LIMIT = 16 * 1024 * 1024
+# A page of lists has 500 objects, and other answers are a few kilobytes. A server that does not end, or whose
+# few bytes unpack to gigabytes, must not take the memory that the watches of other clusters need.
+PAGE_LIMIT = 512 * 1024 * 1024
+ANSWER_LIMIT = 4 * 1024 * 1024
 _CHUNK = 256 * 1024
 # A kubeconfig is read again, and its credential program run again, no more often than this (seconds).
 _RENEWAL_INTERVAL = 5.0
@@ -99,7 +103,7 @@ class Client:
         query = {"limit": str(limit)}
         if continue_token:
             query["continue"] = continue_token
-        body = self._read(resource.path(namespace), query, resource, namespace)
+        body = self._read(resource.path(namespace), query, resource, namespace, limit=PAGE_LIMIT)
         try:
             page = msgspec.json.decode(without_nul(body), type=Page)
         except msgspec.DecodeError as error:
@@ -146,7 +150,7 @@ class Client:
         """
         response = self._open(path, {}, timeout, None, "", (method, document))
         try:
-            return response.read()
+            return self._whole(response, path, ANSWER_LIMIT)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise from_exception(error, server=self.server, waited=timeout) from error
         finally:
@@ -191,11 +195,12 @@ class Client:
         resource: Resource | None = None,
         namespace: str = "",
         timeout: float = 0.0,
+        limit: int = ANSWER_LIMIT,
     ) -> bytes:
         timeout = timeout or READ_TIMEOUT
         response = self._open(path, query, timeout, resource, namespace)
         try:
-            return response.read()
+            return self._whole(response, path, limit)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise from_exception(error, server=self.server, waited=timeout) from error
         finally:
@@ -224,7 +229,7 @@ class Client:
         if response.status in (200, 201):
             return response
         try:
-            said = response.read()
+            said = response.read(ANSWER_LIMIT, decode_content=False)
         except (urllib3.exceptions.HTTPError, OSError):
             said = b""  # the status says enough
         finally:
@@ -253,6 +258,14 @@ class Client:
             except Exception as error:  # noqa: BLE001
                 text = f"The credentials for {self.server} could not be renewed ({type(error).__name__})."
                 raise ClusterError(Trouble.UNAUTHORIZED, text) from None
+
+    def _whole(self, response: urllib3.HTTPResponse, what: str, limit: int) -> bytes:
+        """The body, as it came: we ask for none that is packed."""
+        body = response.read(limit + 1, decode_content=False)
+        if len(body) > limit:
+            raise self._garbled(what)
+        # What is missing is noticed by whoever reads up to the end.
+        return body + response.read(decode_content=False)
 
     def _lines(self, response: urllib3.HTTPResponse, inactivity: float) -> Generator[bytes, None, None]:
         rest = b""

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from connectors.transport.address_policy import METADATA
+from connectors.transport.address_policy import METADATA, faces
 
 # Far more than any kubeconfig of sense; etcd would not keep an object of this size either.
 SIZE_LIMIT = 1024 * 1024
@@ -238,8 +238,8 @@ def objection(host: str) -> str:
         address = ipaddress.ip_address(host)
     except ValueError:
         return _METADATA if host.rstrip(".").lower() in _METADATA_NAMES else ""
-    address = getattr(address, "ipv4_mapped", None) or address
-    return _METADATA if address in METADATA or address.is_link_local else ""
+    ends = faces(address)
+    return _METADATA if any(end in METADATA or end.is_link_local for end in ends) else ""
 
 
 _METADATA_NAMES = ("metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal")

@@ -129,6 +129,53 @@ def test_a_template_that_would_fill_the_memory_is_stopped_at_once(template: str)
     assert time.process_time() - began < 1
 
 
+LONG = "{% assign s = 'éé' %}" + "{% assign s = s | append: s %}" * 14
+
+
+@pytest.mark.parametrize(
+    ("template", "is_json"),
+    [
+        (LONG + "{% for i in (1..9000) %}{% assign t = s " + "| upcase " * 900 + "%}{% endfor %}", False),
+        (
+            LONG + "{% tablerow i in (1..900) %}{% assign t = s " + "| upcase " * 900 + "%}{% endtablerow %}",
+            False,
+        ),
+        ("{% for i in (1..9000) %}" + "{% if i %}{% endif %}" * 900 + "{% endfor %}", False),
+        (json.dumps(["{% for i in (1..9000) %}{% endfor %}"] * 400), True),
+    ],
+    ids=["filters", "rows", "tags", "texts"],
+)
+def test_a_template_that_would_keep_a_worker_busy_is_refused_soon(template: str, is_json: bool) -> None:
+    began = time.process_time()
+    with pytest.raises(TemplateError, match=r"^The template does not work: it takes too long"):
+        check(template, is_json=is_json)
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("{" * 19_000, "expected '}}' after the last '{{'"),
+        ("{{" + " " * 19_000, "expected '}}' after the last '{{'"),
+        ("{% comment %}" + "{{" * 9_000 + "{% endcomment %}", "expected '}}' after the last '{{'"),
+        ("{% if" + " " * 19_000, "expected '%}' after the last '{%'"),
+        ("{%" + "a" * 19_000, "expected '%}' after the last '{%'"),
+        ("{{" + " " * 19_000 + "}}", "it has 200 spaces or line breaks in a row"),
+    ],
+)
+def test_a_template_that_would_be_read_for_long_is_refused_at_once(template: str, words: str) -> None:
+    began = time.process_time()
+    with pytest.raises(TemplateError) as refusal:
+        check(template, is_json=False)
+    assert str(refusal.value) == f"The template does not work: {words}"
+    assert time.process_time() - began < 1
+
+
+def test_a_number_of_more_than_a_thousand_digits_is_not_made() -> None:
+    with pytest.raises(TemplateError, match="a number that is too large"):
+        render("{% assign n = 9 %}" + "{% assign n = n | times: n %}" * 20, NAMED)
+
+
 @pytest.mark.parametrize(
     "template",
     ["{{ title.__class__ }}", "{{ details.__class__.__mro__ }}", "{{ title.upper }}", "{{ details.keys }}"],

@@ -40,7 +40,17 @@ def test_a_placeholder_is_refused_by_name(text: str, named: str) -> None:
     assert f"“{named}”" in str(refused.value)
 
 
-@pytest.mark.parametrize("text", ["xoxb-12345-yourself0", "s3cret", "https://example.com/a.b"])
+@pytest.mark.parametrize("text", ["!<kqTzbWxRw> your", "your-4f8Kq2Lm91", "<a8Kq2Lm91 aa>", "YoUr-bWxRwzKq"])
+def test_what_only_looks_like_a_placeholder_is_not_repeated(text: str) -> None:
+    with pytest.raises(ValueError, match="is a placeholder") as refused:
+        refuse_placeholder(text)
+    assert "Kq2Lm" not in str(refused.value)
+    assert "bWxRw" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["xoxb-12345-yourself0", "s3cret", "https://example.com/a.b", "k4<q7>z", "8<%Rq>z"]
+)
 def test_a_real_value_is_no_placeholder(text: str) -> None:
     assert refuse_placeholder(text) == text
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import yaml
 
@@ -165,3 +167,11 @@ def test_where_anything_is_in_doubt_nothing_is_changed(
     with pytest.raises(Refusal) as refusal:
         raised(text, wanted, workload, container)
     assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize("part", ["[", "{", "[a,", "- ", "a: {", "\n? "])
+def test_nesting_is_noticed_before_it_costs_time(part: str) -> None:
+    began = time.process_time()
+    with pytest.raises(Refusal):
+        raised(part * (65_536 // len(part)), MEMORY, SHOP)
+    assert time.process_time() - began < 5

@@ -135,6 +135,42 @@ def test_the_place_of_a_mistake_in_a_list_is_its_index(caller: Caller) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("events/", {f"{number:x}": 0 for number in range(5000)}),
+        ("events/", {"title": "a", "event_type": "x" * 100_000}),
+        ("events/", {"title": "a", "event_type": "hpa_maxed", "x" * 100_000: 0}),
+        (
+            "connectors/",
+            {"name": "a", "type": "webhook", "config": {f"{number:x}": 0 for number in range(5000)}},
+        ),
+        ("connectors/", {"name": "a", "type": "webhook", "config": {"x" * 100_000: 0}}),
+        ("subscriptions/", {"connector": 0, "event_types": [f"{number:x}" for number in range(5000)]}),
+    ],
+    ids=["unknown fields", "long value", "long name", "unknown options", "long option", "unknown types"],
+)
+def test_an_answer_is_short_however_much_is_wrong(caller: Caller, path: str, body: Any) -> None:
+    answer = caller.call("POST", path, body)
+    assert problem(answer)[:2] == (400, "invalid")
+    assert len(answer.content) < 60_000
+
+
+def test_of_many_mistakes_the_first_hundred_are_listed_and_the_rest_is_counted(caller: Caller) -> None:
+    answer = caller.post("events/", {f"{number:x}": 0 for number in range(150)}, 400)
+    assert len(answer["errors"]) == 100
+    assert answer["detail"].endswith("; and 147 more.")
+
+
+def test_a_list_that_is_too_long_is_refused_without_looking_at_its_items(caller: Caller) -> None:
+    body = {"event_type": "hpa_maxed", "title": "a", "recommendations": [{"nothing": 1}] * 21}
+    (error,) = caller.post("events/", body, 400)["errors"]
+    assert (error["field"], error["message"]) == (
+        "recommendations",
+        "Ensure this field has no more than 20 elements.",
+    )
+
+
 def test_a_mistake_in_the_address_has_no_place_in_the_body(caller: Caller) -> None:
     (error,) = caller.call("GET", "deliveries/?since=yesterday").json()["errors"]  # type: ignore[attr-defined]
     assert set(error) == {"field", "message"}

@@ -7,6 +7,7 @@ import html
 import json
 import logging
 import os
+import re
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -200,6 +201,11 @@ def test_without_a_setting_the_folder_is_run_secrets(monkeypatch: pytest.MonkeyP
         json.dumps(TOKEN),
         json.dumps(TOKEN, ensure_ascii=False),
         json.dumps(TOKEN).replace("/", "\\/"),
+        json.dumps(TOKEN).replace("\\u00e4\\u00df", "\\u00E4\\u00DF"),
+        json.dumps(TOKEN).replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"),
+        re.sub("%..", lambda found: found[0].lower(), quote(TOKEN, safe="")),
+        html.escape(TOKEN, quote=False),
+        html.escape(TOKEN).replace("&quot;", "&#34;"),
         base64.b64encode(TOKEN.encode()).decode(),
         base64.b64encode(f"user:{TOKEN}".encode()).decode(),
         base64.b64encode(f"me:{TOKEN}:more".encode()).decode(),
@@ -291,6 +297,8 @@ def test_a_redactor_does_not_show_what_it_hides() -> None:
         ("whsec_C2FVsBQIhrscChlQIMV", "***"),
         ("postgres://user:hunter22@db:5432/x", "postgres://***@db:5432/x"),
         ("eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrOHMifQ.c2lnbmF0dXJl", "***"),
+        ("eyJhbGciOiJS eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrOHMifQ.c2ln", "eyJhbGciOiJS ***"),
+        ("eyJhbGciOiJS.eyJ -eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrOHMifQ.", "eyJhbGciOiJS.eyJ -***"),
         ("a -----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY----- b", "a *** b"),
         ("a -----BEGIN PRIVATE KEY-----\nabc cut off", "a ***"),
     ],

@@ -261,6 +261,7 @@ def test_what_was_never_reported_cannot_be_resolved(caller: Caller) -> None:
         ({"timestamp": "yesterday"}, "timestamp"),
         ({"timestamp": "0001-01-01T00:00:00+14:00"}, "timestamp"),
         ({"details": []}, "details"),
+        ({"details": {"a": "x" * (64 * 1024 - 7)}}, "details"),
         ({"recommendations": [{"action": "a", "comand": "b"}]}, "recommendations.0.comand"),
         ({"recommendations": "a"}, "recommendations"),
         ({"colour": "red"}, "colour"),
@@ -272,6 +273,12 @@ def test_a_report_that_cannot_be_taken_is_refused_by_field(
 ) -> None:
     assert list(mistakes(caller.post("events/", {**PAYLOAD, **body}, 400))) == [field]
     assert Event.objects.count() == 0
+
+
+def test_details_may_have_as_many_bytes_as_their_limit(caller: Caller) -> None:
+    details = {"a": "x" * (64 * 1024 - 8)}
+    report = {"event_type": "hpa_maxed", "title": "a", "details": details}
+    assert caller.post("events/", report)["details"] == details
 
 
 def test_events_are_filtered(caller: Caller) -> None:

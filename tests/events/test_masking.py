@@ -71,7 +71,16 @@ def test_a_colour_in_the_middle_of_a_name_hides_nothing() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["-" * 40_000, "://x:" * 8000, "token " * 7000, 'password="\\' * 4000, "=" * 40_000, "cookie   " * 4000],
+    [
+        "-" * 40_000,
+        "://x:" * 8000,
+        "token " * 7000,
+        'password="\\' * 4000,
+        "=" * 40_000,
+        "cookie   " * 4000,
+        "-eyJ" * 16_000,
+        "eyJaaaaaaaa." + "eyJaaaaaaaa-" * 5000,
+    ],
 )
 def test_no_text_takes_long(text: str) -> None:
     began = time.process_time()

@@ -172,6 +172,17 @@ def test_a_token_is_told_once(root: User) -> None:
     assert "token" not in call(text, "GET", f"tokens/{made.json()['id']}/").json()
 
 
+def test_a_token_that_ends_makes_none_that_lasts_longer(root: User) -> None:
+    ends = timezone.now() + timedelta(days=1)
+    _, text = tokens.issue(root, "for a day", expires_at=ends)
+    for later in ({}, {"expires_at": None}, {"expires_at": (ends + timedelta(seconds=1)).isoformat()}):
+        answer = call(text, "POST", "tokens/", {"name": "for ever", **later})
+        assert answer.status_code == 400
+        assert set(mistakes(answer.json())) == {"expires_at"}
+    made = call(text, "POST", "tokens/", {"name": "as long", "expires_at": ends.isoformat()})
+    assert made.status_code == 201
+
+
 def test_tokens_of_others_are_not_there() -> None:
     theirs, _ = tokens.issue(person("one", "Operator"), "theirs")
     _, text = tokens.issue(person("two", "Operator"), "mine")

@@ -19,6 +19,15 @@ Change: TypeAlias = Literal["memory_limit", "max_replicas"]
 
 LONGEST = 64 * 1024  # characters; reading YAML takes about a second for as many
 
+_DEEPEST = 60
+_OPENING = (
+    yaml.BlockMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.FlowSequenceStartToken,
+)
+_CLOSING = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken)
+
 # https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _UNITS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
@@ -101,8 +110,7 @@ def _only_document(text: str, kind: str, name: str) -> yaml.MappingNode:
     if len(text) > LONGEST:
         raise Refusal(f"The manifest is longer than {LONGEST:,} characters")
     try:
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-            raise Refusal("The manifest uses YAML anchors and aliases: one change could be several")
+        _look_through(text)
         documents = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -110,8 +118,6 @@ def _only_document(text: str, kind: str, name: str) -> yaml.MappingNode:
         raise Refusal(
             f"The file is not plain YAML{where}: a template of Helm cannot be changed here"
         ) from None
-    except RecursionError:
-        raise Refusal("The manifest is nested too deeply") from None
     found = [
         document
         for document in documents
@@ -122,6 +128,17 @@ def _only_document(text: str, kind: str, name: str) -> yaml.MappingNode:
     if len(found) != 1:
         raise Refusal(f"The manifest must have one {kind} named {name}; it has {len(found) or 'none'}")
     return found[0]
+
+
+def _look_through(text: str) -> None:
+    """Raises Refusal for aliases, and for nesting with which reading would take a minute. Or YAMLError."""
+    depth = 0
+    for token in yaml.scan(text):
+        if isinstance(token, yaml.AliasToken):
+            raise Refusal("The manifest uses YAML anchors and aliases: one change could be several")
+        depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+        if depth > _DEEPEST:
+            raise Refusal("The manifest is nested too deeply")
 
 
 def _memory_limit(resource: yaml.MappingNode, workload: str, container: str) -> tuple[str, yaml.ScalarNode]:

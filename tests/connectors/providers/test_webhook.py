@@ -267,6 +267,7 @@ def test_a_secret_that_an_answer_repeats_is_hidden_even_where_the_answer_is_cut(
         ({"headers": ["s3cretpass"]}, "Enter the headers as a JSON object"),
         ({"headers": {"Authorization": "Bearer YOUR_TOKEN"}}, "is a placeholder"),
         ({"headers": {"X-API-Key": "your-api-key"}}, "is a placeholder"),
+        ({"headers": {f"X-{number}": "made-up" for number in range(51)}}, "at most 50 headers"),
         ({"headers": {"X Key": "s3cretpass"}}, "only letters, digits and hyphens"),
         ({"headers": {"X-Key\r\nHost": "s3cretpass"}}, "only letters, digits and hyphens"),
         ({"headers": {"X-Key": "s3cretpass\r\nHost: x"}}, "one line of printable ASCII"),

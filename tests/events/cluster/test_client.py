@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import logging
 import socket
 import ssl
 import stat
 import threading
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -232,6 +236,52 @@ def test_a_page_of_something_else_makes_one_doubt_the_address(server: FakeKubern
     assert caught.value.text == (
         f"What {server.url} answered for pods is not what an API server says. Is the address right?"
     )
+
+
+@contextmanager
+def saying(head: bytes, body: bytes, times: int = 1) -> Iterator[str]:
+    """The address of a server that says this, and hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            accepted, _ = listening.accept()
+            with accepted, suppress(OSError):
+                accepted.recv(65536)
+                accepted.sendall(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n")
+                for _ in range(times):
+                    accepted.sendall(body)
+
+        threading.Thread(target=answer, daemon=True).start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+BOMB = gzip.compress(bytes(100_000_000))
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "times"),
+    [
+        (b"Content-Length: 100000000", bytes(1_000_000), 100),
+        (b"Content-Encoding: gzip\r\nContent-Length: %d" % len(BOMB), BOMB, 1),
+    ],
+    ids=["huge", "bomb"],
+)
+def test_an_answer_without_end_takes_no_memory(head: bytes, body: bytes, times: int) -> None:
+    with saying(head, body, times) as url:
+        client = connect(stored(text=kubeconfig_for(url)))
+        tracemalloc.start()
+        with pytest.raises(ClusterError) as caught:
+            client.version()
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert caught.value.kind == Trouble.GARBLED
+    assert most < 20_000_000
+
+
+def test_a_list_that_breaks_off_is_told() -> None:
+    with saying(b"Content-Length: 1000", b"{") as url, pytest.raises(ClusterError) as caught:
+        connect(stored(text=kubeconfig_for(url))).list_page(Pod.resource)
+    assert caught.value.text == f"The connection to {url} broke."
 
 
 def tls_context(name: str = "127.0.0.1") -> tuple[ssl.SSLContext, str]:

@@ -242,6 +242,7 @@ def test_a_bomb_of_aliases_is_refused_unexploded(key: str, where: str) -> None:
         "169.254.1.1",
         "[fd00:ec2::254]",
         "[::ffff:169.254.169.254]",
+        "[64:ff9b::169.254.169.254]",
         "metadata.google.internal.",
     ],
 )
