@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from events import catalog
+from events.watched import watched_types
 from kubegraf.env import BASE_DIR
 
 SOURCES = [path for app in ("kubegraf", "connectors", "events") for path in (BASE_DIR / app).rglob("*.py")]
@@ -61,3 +62,11 @@ def test_every_link_between_documents_leads_somewhere() -> None:
 @pytest.mark.parametrize("name", [*catalog.EVENT_TYPES, *catalog.ALIASES])
 def test_every_event_type_is_explained(name: str) -> None:
     assert f"`{name}`" in (BASE_DIR / "docs" / "event-types.md").read_text()
+
+
+def test_the_event_types_marked_as_watched_are_those_that_are_found() -> None:
+    page = (BASE_DIR / "docs" / "event-types.md").read_text()
+    rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
+    marked = {name for row in rows if row[-2].strip() == "yes" for name in re.findall(r"`(\w+)`", row[1])}
+
+    assert marked == watched_types()
