@@ -19,9 +19,13 @@ from connectors.secrets import is_reference
 
 Check: TypeAlias = Callable[[str], str]
 
-# What documentation puts where a secret goes: ..., YOUR/WEBHOOK/URL, YOUR_TOKEN, ghp_xxxxxxxxxxxx.
+# What documentation puts where a secret goes: ..., YOUR/WEBHOOK/URL, YOUR_TOKEN, ghp_xxxxxxxxxxxx, <token>.
+# your-server.de and your-storagebox.de are a hosting company's own domains. Between angle brackets only words
+# count: generated passwords have both.
 _PLACEHOLDER = re.compile(
-    r"\.\.\.|…|(?<![A-Za-z0-9])your[-_/ ][A-Za-z0-9/_-]*|x{6,}|<[^<>]*>|change[-_]?me", re.IGNORECASE
+    r"\.\.\.|…|(?<![A-Za-z0-9])your[-_/ ](?!(?:server|storagebox)\.de\b)[A-Za-z0-9/_-]*|x{6,}"
+    r"|<[A-Za-z][A-Za-z _-]{2,}>|change[-_]?me",
+    re.IGNORECASE,
 )
 
 
@@ -31,6 +35,11 @@ def refuse_placeholder(text: str) -> str:
     if found:
         raise ValueError(f"“{found[0]}” is a placeholder from an example: enter the real value")
     return text
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether part of `text` stands for a value that somebody still has to fill in."""
+    return _PLACEHOLDER.search(text) is not None
 
 
 def web_address(text: str) -> str:

@@ -35,7 +35,7 @@ def _webhook_url(address: str) -> str:
     parts = urlsplit(web_address(address))
     if parts.hostname == "hooks.slack.com" and not parts.path.startswith("/services/"):
         raise ValueError(
-            "This is not an incoming webhook: its address begins with https://hooks.slack.com/services/"
+            "This is not an incoming webhook: in its address, /services/ comes after the host"
             " (one with /triggers/ or /workflows/ starts a workflow, which shows no message of ours)"
         )
     return address

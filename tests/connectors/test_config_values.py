@@ -40,7 +40,18 @@ def test_a_placeholder_is_refused_by_name(text: str, named: str) -> None:
     assert f"“{named}”" in str(refused.value)
 
 
-@pytest.mark.parametrize("text", ["xoxb-12345-yourself0", "s3cret", "https://example.com/a.b"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "xoxb-12345-yourself0",
+        "s3cret",
+        "https://example.com/a.b",
+        "mail.your-server.de",
+        "https://static.clients.your-server.de/hook",
+        "q7<k2>Zp",
+        "a<>b",
+    ],
+)
 def test_a_real_value_is_no_placeholder(text: str) -> None:
     assert refuse_placeholder(text) == text
 

@@ -16,6 +16,7 @@ from connectors.message import JSONDict, Message, Recommendation, Severity, Stat
 from connectors.providers.slack import Slack, SlackConfig, target
 from connectors.services.slack import block_kit
 from connectors.services.slack.words import MEANINGS, REFUSED_BLOCKS
+from connectors.setup import ConfigError, validate
 from tests.connectors.providers.conversing import a_message, answer, converse, failing, sent
 
 EXAMPLE = dict(Slack.example)
@@ -103,6 +104,14 @@ def test_a_webhook_that_starts_a_workflow_is_refused() -> None:
     said = problems({"webhook_url": "https://hooks.slack.com/triggers/T012/345/abc"})
 
     assert "This is not an incoming webhook" in said
+
+
+def test_what_is_said_of_such_an_address_is_read_whole() -> None:
+    with pytest.raises(ConfigError) as refused:
+        validate(Slack(), {"webhook_url": "https://hooks.slack.com/triggers/T012/345/abc"})
+
+    assert "in its address, /services/ comes after the host" in str(refused.value)
+    assert "***" not in str(refused.value)
 
 
 @pytest.mark.parametrize("channel", ["#a b", "a,b", "<#C012>", "#" + "x" * 81])
