@@ -114,9 +114,24 @@ def test_what_is_said_of_such_an_address_is_read_whole() -> None:
     assert "***" not in str(refused.value)
 
 
-@pytest.mark.parametrize("channel", ["#a b", "a,b", "<#C012>", "#" + "x" * 81])
+@pytest.mark.parametrize(
+    "channel", ["#a b", "a,b", "<#C012>", "#" + "x" * 81, "https://example.com/archives/C012", "#a/b"]
+)
 def test_what_is_no_channel_is_refused(channel: str) -> None:
     assert "Enter one channel" in problems({"bot_token": TOKEN, "channel": channel})
+
+
+@pytest.mark.parametrize(
+    ("link", "channel"),
+    [
+        ("https://example.slack.com/archives/C0123456789", "C0123456789"),
+        ("https://example.slack.com/archives/C0123456789/p1736937000000100?thread_ts=1", "C0123456789"),
+        ("https://example.enterprise.slack.com/team/U0123456789", "U0123456789"),
+        ("https://app.slack.com/client/T0123456789/C0123456789", "C0123456789"),
+    ],
+)
+def test_a_channel_may_be_given_by_its_link(link: str, channel: str) -> None:
+    assert SlackConfig.model_validate({"bot_token": TOKEN, "channel": link}).channel == channel
 
 
 def test_a_name_with_an_at_sign_is_refused_for_a_bot() -> None:
