@@ -103,7 +103,8 @@ def test_a_field_that_there_is_not_is_an_error(caller: Caller) -> None:
 
 def test_an_unknown_type_is_an_error(caller: Caller) -> None:
     answer = caller.post("connectors/", {**webhook(), "type": "carrier-pigeon"}, 400)
-    assert mistakes(answer) == {"type": ['"carrier-pigeon" is not a valid choice.']}
+    known = "email, github, teams, pagerduty, slack, webhook"
+    assert mistakes(answer) == {"type": [f'"carrier-pigeon" is not a valid choice. There are: {known}.']}
 
 
 def test_patch_changes_what_it_names_and_keeps_the_rest(caller: Caller) -> None:
