@@ -93,7 +93,7 @@ def validate(provider: Provider[Any] | str, config: Mapping[str, Any]) -> Config
     for name, texts in secrets.items():
         for text in texts:
             if problem := reference_problem(text):
-                errors.setdefault(name, []).append(f"{problem[0].upper()}{problem[1:]}.")
+                errors.setdefault(name, []).append(f"{problem}.")
     try:
         checked: Config = config_class.model_validate(dict(config))
     except ValidationError as error:

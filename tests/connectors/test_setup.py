@@ -199,8 +199,8 @@ def test_a_reference_is_accepted_without_being_looked_up() -> None:
 
 def test_a_reference_to_what_is_out_of_reach_is_told_at_its_field() -> None:
     assert errors_of({"url": "env:SECRET_KEY", "headers": {"X-A": "file:/etc/passwd"}}) == {
-        "url": ["Env: refers only to environment variables whose names begin with KUBEGRAF_SECRET_."],
-        "headers": ["File: refers only to files in /run/secrets."],
+        "url": ["env: refers only to environment variables whose names begin with KUBEGRAF_SECRET_."],
+        "headers": ["file: refers only to files in /run/secrets."],
     }
 
 
