@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ import msgspec
 from django.db import transaction
 from django.utils import timezone
 
-from connectors import bulk, ids, tally, tasks
+from connectors import bulk, history, ids, tally, tasks
 from connectors.engine import breaker, leases, limits
 from connectors.message import Message, Status
 from connectors.models import UNSETTLED, Connector, Delivery, DeliveryStatus
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +161,9 @@ def redeliver(deliveries: Iterable[Delivery]) -> int:
         )
         connector_ids = [row.connector_id for row in rows if row.connector_id is not None]
         transaction.on_commit(lambda: tasks.wake(connector_ids))
+    who = history.asking()
+    for row in rows:
+        logger.info("delivery %s: sent once more by %s", row.pk, who, extra={"delivery": row.pk})
     return len(rows)
 
 
@@ -167,4 +173,6 @@ def resume(connector: Connector) -> None:
     Connector.objects.filter(pk=connector.pk).update(**changes)
     for name, value in changes.items():
         setattr(connector, name, value)
+    words = "connector %s: resumed by %s"
+    logger.info(words, connector.name, history.asking(), extra={"connector": connector.name})
     transaction.on_commit(lambda: tasks.wake({connector.pk}))
