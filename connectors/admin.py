@@ -20,7 +20,7 @@ from connectors.connector_list import FaringList, StateFilter
 from connectors.connector_page import page_context, steps_of
 from connectors.docs_page import getting_the_key
 from connectors.forms import delivery_names, essential_names, form_for, option_names
-from connectors.models import Connector
+from connectors.models import UNSETTLED, Connector, Delivery
 from connectors.preview_pages import PreviewPages
 from connectors.reconfigure import shown
 from connectors.showing import markup
@@ -195,6 +195,14 @@ class ConnectorAdmin(FaringList, PreviewPages):
                 address = reverse("admin:connectors_connector_preview", args=(connector.pk,))
                 context |= self.preview_context(request, address)
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Asks first, and says what becomes of what waits."""
+        waiting = Delivery.objects.filter(connector=self.get_object(request, unquote(object_id)))
+        context = {"waiting": waiting.filter(status__in=UNSETTLED).count(), **(extra_context or {})}
+        return super().delete_view(request, object_id, context)
 
     def test(self, request: HttpRequest, connector: Connector) -> HttpResponse:
         """Sends a test message now, by the path of every other; what came of it stands on the page."""

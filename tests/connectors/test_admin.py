@@ -152,6 +152,28 @@ def test_a_connector_whose_type_is_gone_can_be_looked_at(admin_client: Client) -
     assert SAVE_AND_TEST not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(0, ""), (1, "1 delivery that waits is cancelled"), (2, "2 deliveries that wait are cancelled")],
+)
+def test_before_a_connector_is_deleted_it_is_said_what_becomes_of_what_waits(
+    admin_client: Client, number: int, words: str
+) -> None:
+    connector = make_connector(url=URL)
+    make_delivery(connector, status=DeliveryStatus.DELIVERED)
+    for _ in range(number):
+        make_delivery(connector, status=DeliveryStatus.RETRYING)
+    html = admin_client.get(page_of(connector, "delete")).text
+
+    assert "stays open there" in html
+    assert (words in html, "cancelled, on record" in html) == (True, number > 0)
+
+
+def test_a_connector_that_is_not_there_cannot_be_deleted(admin_client: Client) -> None:
+    address = reverse("admin:connectors_connector_delete", args=(4711,))
+    assert admin_client.get(address).headers["Location"] == reverse("admin:index")
+
+
 def test_no_page_shows_a_secret(admin_client: Client, client: Client) -> None:
     connector = make_connector(url=URL, headers={"X-Api-Key": HUSH})
     viewer = staff(client, "view_connector")
