@@ -285,7 +285,7 @@ class Email(Provider[EmailConfig]):
             config.security
         ]
         who = f" and signed in as {config.username}" if config.username else ""
-        return Receipt(note=f"Connected to {server.name} {manner}{who}. No mail was sent.")
+        return Receipt(note=f"Connected to {server.name} {manner}{who}.")
 
     def warnings(self, config: EmailConfig) -> list[str]:
         """No encryption, ports that go with another encryption, and settings without effect."""
