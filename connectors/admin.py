@@ -20,7 +20,7 @@ from connectors.connector_list import FaringList, StateFilter
 from connectors.connector_page import page_context, steps_of
 from connectors.docs_page import getting_the_key
 from connectors.forms import delivery_names, essential_names, form_for, option_names
-from connectors.models import Connector
+from connectors.models import UNSETTLED, Connector, Delivery
 from connectors.preview_pages import PreviewPages
 from connectors.reconfigure import shown
 from connectors.showing import markup
@@ -128,17 +128,48 @@ class ConnectorAdmin(FaringList, PreviewPages):
         """Goes on to the connector's page, where the next step is to test it."""
         if "_addanother" in request.POST:
             return super().response_add(request, obj, post_url_continue)
-        words = f"“{obj.name}” is added. Test it now; it receives events once it is enabled."
+        next_step = "It" if self._is_to_be_tested(request, obj) else "Test it now; it"
+        words = f"“{obj.name}” is added. {next_step} receives events once it is enabled."
         self.message_user(request, words, messages.SUCCESS)
         return HttpResponseRedirect(self.page_of(obj))
 
+    def response_change(self, request: HttpRequest, obj: Connector) -> HttpResponse:
+        """Stays on the page where what came of the test stands."""
+        if not self._is_to_be_tested(request, obj):
+            return super().response_change(request, obj)
+        self.message_user(request, f"“{obj.name}” is saved.", messages.SUCCESS)
+        return HttpResponseRedirect(f"{self.page_of(obj)}#test")
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Connector | None = None,
+    ) -> HttpResponse:
+        """With “Save and test” among the theme's buttons, where both may be done."""
+        may_save = self.has_change_permission(request, obj) if change else self.has_add_permission(request)
+        if may_save and self.has_test_permission(request, obj):
+            context["actions_submit_line"] = [{"action_name": "_test", "description": "Save and test"}]
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
     def save_model(self, request: HttpRequest, obj: Connector, form: Any, change: bool) -> None:
-        """Saves, and says what the provider has to remark."""
+        """Saves, and says what the provider has to remark.
+
+        A test begins when what is saved is committed, so that nothing is locked for as long as it takes.
+        """
         super().save_model(request, obj, form, change)
+        if self._is_to_be_tested(request, obj):
+            transaction.on_commit(lambda: trial.try_out(obj))
         for warning in form.provider.warnings(form.result.config):
             self.message_user(request, warning, messages.WARNING)
         if obj.paused_at is not None:
             self.message_user(request, "It is still paused: test it, then resume it.", messages.WARNING)
+
+    def _is_to_be_tested(self, request: HttpRequest, connector: Connector) -> bool:
+        return "_test" in request.POST and self.has_test_permission(request, connector)
 
     # --- The page of one
 
@@ -164,6 +195,14 @@ class ConnectorAdmin(FaringList, PreviewPages):
                 address = reverse("admin:connectors_connector_preview", args=(connector.pk,))
                 context |= self.preview_context(request, address)
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Asks first, and says what becomes of what waits."""
+        waiting = Delivery.objects.filter(connector=self.get_object(request, unquote(object_id)))
+        context = {"waiting": waiting.filter(status__in=UNSETTLED).count(), **(extra_context or {})}
+        return super().delete_view(request, object_id, context)
 
     def test(self, request: HttpRequest, connector: Connector) -> HttpResponse:
         """Sends a test message now, by the path of every other; what came of it stands on the page."""

@@ -25,7 +25,7 @@ from connectors.models import BreakerState, Connector, DeliveryStatus
 from connectors.preview_api import PreviewActions
 from connectors.reconfigure import configured, shown
 from connectors.redelivery import CHOICES, redeliver_since
-from connectors.rest import StrictModelSerializer, StrictSerializer, Word
+from connectors.rest import StrictModelSerializer, StrictSerializer, Word, not_among
 from connectors.vitals import Vitals, vitals_of
 
 
@@ -76,7 +76,11 @@ class HealthSerializer(serializers.Serializer[Any]):
 class ConnectorSerializer(StrictModelSerializer):
     """A connector: what it is, how it is configured, how it fares."""
 
-    type = serializers.ChoiceField(source="provider", choices=registry.choices())
+    type = serializers.ChoiceField(
+        source="provider",
+        choices=registry.choices(),
+        error_messages={"invalid_choice": not_among(registry.all_providers())},
+    )
     config = ConfigurationField(help_text="By type; see /api/v1/providers/. Secrets are write-only.")
     state = serializers.SerializerMethodField()
     state_words = serializers.SerializerMethodField(help_text="How it fares, in words.")

@@ -19,9 +19,12 @@ from connectors.secrets import is_reference
 
 Check: TypeAlias = Callable[[str], str]
 
-# What documentation puts where a secret goes: ..., YOUR/WEBHOOK/URL, YOUR_TOKEN, ghp_xxxxxxxxxxxx.
+# What documentation puts where a secret goes: ..., YOUR/WEBHOOK/URL, YOUR_TOKEN, ghp_xxxxxxxxxxxx, <token>.
+# your-server.de and your-storagebox.de are a hosting company's own domains. Between angle brackets only words
+# count: generated passwords have both.
 _PLACEHOLDER = re.compile(
-    r"\.\.\.|…|(?<![A-Za-z0-9])your[-_/ ][A-Za-z0-9/_-]*|x{6,}|(?<!\w)<[a-z][\w .:/-]*>(?!\w)|change[-_]?me",
+    r"\.\.\.|…|(?<![A-Za-z0-9])your[-_/ ](?!(?:server|storagebox)\.de\b)[A-Za-z0-9/_-]*|x{6,}"
+    r"|(?<!\w)<[A-Za-z][A-Za-z _-]{2,}>(?!\w)|change[-_]?me",
     re.IGNORECASE,
 )
 
@@ -38,6 +41,11 @@ def _recognised(placeholder: str) -> str:
     """A placeholder as it may be repeated: it may be part of a secret that merely looks like one."""
     plain = placeholder in (placeholder.lower(), placeholder.upper()) and not re.search(r"\d", placeholder)
     return placeholder if plain else f"{placeholder[:4]}…"
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether part of `text` stands for a value that somebody still has to fill in."""
+    return _PLACEHOLDER.search(text) is not None
 
 
 def web_address(text: str) -> str:

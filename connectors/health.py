@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from django.utils import timezone
+
 from connectors import text
 from connectors.fields import Unreadable
 from connectors.models import BreakerState, Connector, Delivery, DeliveryStatus, Outcome
@@ -54,6 +56,10 @@ def breaker_words(connector: Connector) -> str:
     match BreakerState(connector.breaker):
         case BreakerState.CLOSED:
             return ""
+        case BreakerState.OPEN if connector.breaker_until and connector.breaker_until <= timezone.now():
+            words = (
+                "Its receiver failed again and again. The next message that is due tries whether it is back."
+            )
         case BreakerState.OPEN:
             words = f"Its receiver fails again and again, so nothing is sent{until}; then one message tries."
         case BreakerState.HALF_OPEN:

@@ -22,6 +22,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
+from connectors import text
+
 if TYPE_CHECKING:
     _Records = Any
 else:
@@ -164,6 +166,15 @@ def tell(instance: Model, name: str, old: Any, new: Any) -> None:
     if old != new:
         records: Any = getattr(type(instance), "history").model.records  # noqa: B009 (put there by the library)
         records.write(instance, "~", _Seen(_differences(name, old, new)))
+
+
+def asking() -> str:
+    """Who is asking for what is being done, and from where, for the log: `ada (API, token CI)`."""
+    request: HttpRequest | None = getattr(HistoricalRecords.context, "request", None)
+    who = request.user.get_username() if request is not None and hasattr(request, "user") else ""
+    token = str(getattr(request, "auth", None) or "")
+    where = ", ".join(filter(None, (_source(request).label, token and f"token {token}")))
+    return text.one_line(f"{who} ({where})" if who else f"the {where}")
 
 
 def _source(request: HttpRequest | None) -> Source:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ import msgspec
 from django.db import transaction
 from django.utils import timezone
 
-from connectors import bulk, ids, tally, tasks
+from connectors import bulk, history, ids, tally, tasks
 from connectors.engine import breaker, leases, limits
 from connectors.message import Message, Status
 from connectors.models import UNSETTLED, Connector, Delivery, DeliveryStatus
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,4 +149,6 @@ def resume(connector: Connector) -> None:
     Connector.objects.filter(pk=connector.pk).update(**changes)
     for name, value in changes.items():
         setattr(connector, name, value)
+    words = "connector %s: resumed by %s"
+    logger.info(words, connector.name, history.asking(), extra={"connector": connector.name})
     transaction.on_commit(lambda: tasks.wake({connector.pk}))

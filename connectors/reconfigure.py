@@ -6,17 +6,20 @@ send what stands for it in answers (`SET`), and it stays.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import SecretStr
+
 from connectors import registry, schema, setup
-from connectors.destination import secrets_to_repeat
+from connectors.destination import origin, secrets_to_repeat
 from connectors.errors import SendError
 from connectors.fields import Unreadable
 from connectors.message import JSONDict
 from connectors.models import Connector
-from connectors.provider import Config
+from connectors.provider import Config, Provider
+from connectors.transport.outgoing import refusal_of_plain_http
 
 _UNREADABLE = (
     "Its stored secrets cannot be read with the present FIELD_ENCRYPTION_KEY, and saving would destroy them."
@@ -56,11 +59,27 @@ def configured(
     sent = {name: _blanked(value) if name in secret else value for name, value in sent.items()}
     whole = setup.merge(base, sent, secret=secret)
     config = setup.validate(connector.provider, whole)
+    entered = {name for name, value in sent.items() if value != stored.get(name)} - kept
+    refused = _in_the_clear(provider, config, entered)
+    if refused:
+        raise setup.ConfigError({name: [text] for name, text in refused.items()})
     if guard:
         repeat = secrets_to_repeat(provider, _before(connector) if stored else None, config, kept)
         if repeat:
             raise setup.ConfigError({name: [text] for name, text in repeat.items()})
     return Configured(config, *setup.split(provider, whole))
+
+
+def _in_the_clear(provider: Provider[Any], config: Config, entered: Collection[str]) -> dict[str, str]:
+    """Of the fields that were entered, the address without encryption that would be called, and why not.
+
+    One that is stored already stays: what else is changed does not make it worse.
+    """
+    refusal = refusal_of_plain_http(origin(provider, config))
+    if not refusal:
+        return {}
+    texts = {name: _text(getattr(config, name)) for name in entered}
+    return {name: refusal for name, text in texts.items() if text.strip().lower().startswith("http://")}
 
 
 def shown(connector: Connector) -> JSONDict:
@@ -71,6 +90,12 @@ def shown(connector: Connector) -> JSONDict:
         return dict(connector.options)
     unset = {field.name: None for field in schema.fields(config_class) if field.secret}
     return {**unset, **schema.masked(config_class, setup.join(connector), SET)}
+
+
+def _text(value: object) -> str:
+    """A setting that is one text, secret or not; "" for any other."""
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    return text if isinstance(text, str) else ""
 
 
 def _before(connector: Connector) -> Config | None:

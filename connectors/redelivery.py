@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
 
-from connectors import tasks
+from connectors import history, tasks
 from connectors.message import FOLLOW_UPS
 from connectors.models import UNSETTLED, Connector, Delivery, DeliveryStatus
+
+logger = logging.getLogger(__name__)
 
 BATCH = 500
 
@@ -37,6 +40,9 @@ def redeliver(deliveries: Iterable[Delivery]) -> int:
         )
         connector_ids = [row.connector_id for row in rows if row.connector_id is not None]
         transaction.on_commit(lambda: tasks.wake(connector_ids))
+    who = history.asking()
+    for row in rows:
+        logger.info("delivery %s: sent once more by %s", row.pk, who, extra={"delivery": row.pk})
     return len(rows)
 
 

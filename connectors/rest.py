@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import IO, Any, ClassVar
 
@@ -176,18 +176,25 @@ class StrictSerializerSchema(OpenApiSerializerExtension):  # type: ignore[no-unt
         return {**schema, "additionalProperties": False} if direction == "request" else schema
 
 
+def not_among(words: Iterable[str]) -> str:
+    """What is said, in place of DRF's own words, to whoever sends something else than one of these."""
+    return f'"{{input}}" is not a valid choice. There are: {", ".join(words)}.'
+
+
 class Word(serializers.ChoiceField):
     """One of a set of words that has a name of its own in the OpenAPI description."""
 
     def __init__(self, schema_name: str, choices: Any, **kwargs: Any) -> None:
         super().__init__(choices=choices, **kwargs)
         self.schema_name = schema_name
+        self.error_messages["invalid_choice"] = not_among(self.choices)
 
 
 class WordSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # registers itself
     """Describes each set of words once, under its name."""
 
     target_class = Word
+    match_subclasses = True
 
     def get_name(self) -> str:
         """The set's name."""

@@ -16,6 +16,7 @@ from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from connectors import registry, schema
+from connectors.config_values import is_placeholder
 from connectors.errors import Reason, SendError
 from connectors.fields import Unreadable
 from connectors.message import JSONDict
@@ -95,12 +96,14 @@ def validate(provider: Provider[Any] | str, config: Mapping[str, Any]) -> Config
     for name, texts in secrets.items():
         for text in texts:
             if problem := reference_problem(text):
-                errors.setdefault(name, []).append(f"{problem[0].upper()}{problem[1:]}.")
+                errors.setdefault(name, []).append(f"{problem}.")
     try:
         checked: Config = config_class.model_validate(dict(config))
     except ValidationError as error:
-        # A validator's own words should not repeat a secret; that they do not is made sure of here.
-        redactor = Redactor(text for texts in secrets.values() for text in texts)
+        # A validator's own words should not repeat a secret; that they do not is made sure of here. What is
+        # refused as a placeholder is none, and is named, so that it is found.
+        told = (text for texts in secrets.values() for text in texts)
+        redactor = Redactor(text for text in told if not is_placeholder(text))
         details = error.errors(include_url=False, include_context=False, include_input=False)
         for detail in details[:_MOST_TOLD]:
             name, text = _in_words(detail, config_class)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
 from django.utils import timezone
 
+from connectors import history
 from connectors.engine.send import send_now
 from connectors.message import Message, Severity, Status
 from connectors.models import Connector, Delivery, DeliveryStatus
 from connectors.outbox import Order, delivery_for
+
+logger = logging.getLogger(__name__)
 
 # A trial is sent by whoever asked for it; a worker takes it only if that process dies before.
 _LEFT_ALONE = timedelta(minutes=1)
@@ -37,6 +41,8 @@ def try_out(connector: Connector) -> Trial:
 
     Works for a connector that is disabled or paused, too. Nothing is tried a second time.
     """
+    words = "connector %s: tested by %s"
+    logger.info(words, connector.name, history.asking(), extra={"connector": connector.name})
     message = trial_message(connector)
     delivery = _send(connector, message)
     if delivery.status != DeliveryStatus.DELIVERED or not delivery.remote:

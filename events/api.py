@@ -59,10 +59,24 @@ class ShortList(serializers.ListField):
         return super().to_internal_value(data)
 
 
+class EventTypeWord(Word):
+    """The type of a reported event."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("EventTypeName", list(catalog.EVENT_TYPES), **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        """Its name; what is none is refused with what may have been meant."""
+        try:
+            return catalog.reported(data if isinstance(data, str) else str(data)).name
+        except catalog.UnknownEventType as error:
+            raise serializers.ValidationError(str(error)) from None
+
+
 class ReportSerializer(StrictSerializer):
     """An event from outside, in the payload format that connectors send."""
 
-    event_type = Word("EventTypeName", list(catalog.EVENT_TYPES))
+    event_type = EventTypeWord()
     title = serializers.CharField(max_length=500)
     severity = Word("Severity", SEVERITIES, required=False)
     timestamp = serializers.DateTimeField(required=False)

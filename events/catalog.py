@@ -5,7 +5,7 @@ Pure data, and the only list of event types there is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
@@ -154,12 +154,23 @@ def expand(names: Iterable[str]) -> frozenset[str] | None:
         elif name in ALIASES:
             types |= ALIASES[name]
         else:
-            raise UnknownEventType(_unknown(name))
+            raise UnknownEventType(_unknown(name, (ALL, *EVENT_TYPES, *ALIASES)))
     return None if everything else frozenset(types)
 
 
-def _unknown(name: str) -> str:
-    known = [ALL, *EVENT_TYPES, *ALIASES]
+def reported(name: str) -> EventType:
+    """The type of an event that somebody reports, which is one type and no alias. Raises UnknownEventType."""
+    if name in EVENT_TYPES:
+        return EVENT_TYPES[name]
+    types = EVENT_TYPES if name == ALL else sorted(ALIASES.get(name, ()))
+    if types:
+        raise UnknownEventType(
+            f"{name!r} is a name for subscriptions: an event is one of {', '.join(types)}."
+        )
+    raise UnknownEventType(_unknown(name, tuple(EVENT_TYPES)))
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
     close = get_close_matches(str(name), known, n=1)
     meant = f" Did you mean {close[0]!r}?" if close else f" There are: {', '.join(known)}."
     return f"There is no event type {name!r}.{meant}"

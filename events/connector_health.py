@@ -21,6 +21,7 @@ from events.models import STILL_SO, Event, EventStatus
 from events.record import Batch, Change, fingerprint, write
 
 SOURCE = "connectors"
+EVENT_TYPE = "connector_failing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def report() -> None:
         Q(paused_at__isnull=False) | ~Q(breaker=BreakerState.CLOSED), enabled=True
     )
     found = [trouble for connector in failing if (trouble := trouble_of(connector)) is not None]
-    open_events = Event.objects.filter(STILL_SO, event_type="connector_failing", source=SOURCE)
+    open_events = Event.objects.filter(STILL_SO, event_type=EVENT_TYPE, source=SOURCE)
     batch = compare(found, open_events)
     if batch:
         write(batch)
@@ -101,8 +102,8 @@ def _event(trouble: Trouble) -> Event:
     return Event(
         fingerprint=trouble.fingerprint,
         status=EventStatus.FIRING,
-        event_type="connector_failing",
-        severity=catalog.EVENT_TYPES["connector_failing"].severity.value,
+        event_type=EVENT_TYPE,
+        severity=catalog.EVENT_TYPES[EVENT_TYPE].severity.value,
         source=SOURCE,
         resource=resource,
         subject=resource,

@@ -51,8 +51,7 @@ def report(data: ExternalReport) -> Event:
     event. Resolving what is not open returns the last event of that key. Raises LookupError if there never
     was one, and catalog.UnknownEventType.
     """
-    catalog.expand([data.event_type])
-    event_type = catalog.EVENT_TYPES[data.event_type]
+    event_type = catalog.reported(data.event_type)
     now = timezone.now()
     status = data.status or _usual_status(data, event_type)
     name = data.key or _repeated(data) or _content(data)

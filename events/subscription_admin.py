@@ -22,7 +22,7 @@ from connectors.models import Connector
 from connectors.moments import shown
 from events.backtest import DAYS, MOST_DAYS, backtest
 from events.models import Event, Subscription
-from events.subscription_form import DraftForm, SubscriptionForm
+from events.subscription_form import DraftForm, OfNewConnectorForm, SubscriptionForm
 
 LATELY = 2000
 """Events, the newest, in which names to suggest are looked for."""
@@ -73,6 +73,11 @@ class SubscriptionInline(_WithScript, RowsBeside[Subscription, Connector]):
     def get_extra(self, request: HttpRequest, obj: Connector | None = None, **kwargs: Any) -> int:
         """A new connector is asked at once which events it shall receive."""
         return 0 if obj else 1
+
+    def get_formset(self, request: HttpRequest, obj: Connector | None = None, **kwargs: Any) -> Any:
+        """A new connector gets what it is shown with."""
+        form = SubscriptionForm if obj else OfNewConnectorForm
+        return super().get_formset(request, obj, **{"form": form, **kwargs})
 
     @admin.display(description="Would have sent")
     def outlook(self, subscription: Subscription | None) -> SafeString:

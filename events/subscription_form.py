@@ -139,6 +139,18 @@ class SubscriptionForm(SeenForm[Subscription]):
         return cleaned
 
 
+class OfNewConnectorForm(SubscriptionForm):
+    """A subscription on the page on which a connector is added.
+
+    The first one counts as it stands there, also where nobody has touched it: what it shows is a subscription
+    to everything, and whoever wants none removes it. Further ones that nobody has filled in are not meant.
+    """
+
+    def has_changed(self) -> bool:
+        """Whether it is to be saved."""
+        return str(self.prefix).endswith("-0") or super().has_changed()
+
+
 class DraftForm(SubscriptionForm):
     """A subscription as it is typed, to be tried: it need not have a connector yet."""
 

@@ -17,6 +17,7 @@ from unfold.widgets import CHECKBOX_CLASSES, INPUT_CLASSES, RADIO_CLASSES, TEXTA
 from events import catalog
 from events.conditions import CONDITIONS
 from events.schedule import DAYS
+from events.watched import watched_types
 
 
 class _OwnMarkup:
@@ -35,7 +36,7 @@ class EventTypesWidget(_OwnMarkup, forms.CheckboxSelectMultiple):
     template_name = "events/widgets/event_types.html"
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
-        """With what each name means, and how bad it is unless an event says otherwise."""
+        """With what each name means, how bad it is unless an event says otherwise, and who finds it."""
         context = super().get_context(name, value, attrs)
         context["classes"] = " ".join(CHECKBOX_CLASSES)
         context["groups"] = [
@@ -47,7 +48,9 @@ class EventTypesWidget(_OwnMarkup, forms.CheckboxSelectMultiple):
 
 def _known(name: str) -> dict[str, Any]:
     event_type = catalog.EVENT_TYPES.get(name)
-    return {"severity": event_type.severity.value if event_type else ""}
+    if event_type is None:
+        return {"severity": "", "only_reported": False}
+    return {"severity": event_type.severity.value, "only_reported": name not in watched_types()}
 
 
 class SeverityWidget(_OwnMarkup, forms.RadioSelect):

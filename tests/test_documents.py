@@ -16,6 +16,7 @@ from connectors.conversation import Dispatch
 from connectors.secrets import reference_problem
 from events import catalog
 from events.detection import all_detectors
+from events.watched import watched_types
 from kubegraf.env import BASE_DIR
 from tests.connectors.providers.conversing import a_message, answer, converse, sent
 from tests.events.detectors.objects import ask, node
@@ -81,6 +82,14 @@ def test_every_link_between_documents_leads_somewhere() -> None:
 @pytest.mark.parametrize("name", [*catalog.EVENT_TYPES, *catalog.ALIASES])
 def test_every_event_type_is_explained(name: str) -> None:
     assert f"`{name}`" in (BASE_DIR / "docs" / "event-types.md").read_text()
+
+
+def test_the_event_types_marked_as_watched_are_those_that_are_found() -> None:
+    page = (BASE_DIR / "docs" / "event-types.md").read_text()
+    rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
+    marked = {name for row in rows if row[-2].strip() == "yes" for name in re.findall(r"`(\w+)`", row[1])}
+
+    assert marked == watched_types()
 
 
 # --- Where things are ---

@@ -56,13 +56,15 @@ class Buckets:
         return Buckets(self.rates, tuple(held - count for held in self.tokens))
 
 
+_EACH = {1.0: "a second", 60.0: "a minute", 3600.0: "an hour"}
+
+
 def limits_in_words(provider: Provider[Any]) -> str:
     """How fast a connector of that kind sends unless it is told otherwise: `1 a second`."""
     rates = [
-        f"{rate.count:g} a second" if rate.seconds == 1 else f"{rate.count:g} in {rate.seconds:g} seconds"
-        for rate in provider.rates
+        f"{rate.count:g} {_EACH.get(rate.seconds, f'in {rate.seconds:g} seconds')}" for rate in provider.rates
     ]
-    return f"what the service allows: {' and '.join(rates)}" if rates else "no limit"
+    return f"what the service allows: {', '.join(rates)}" if rates else "no limit"
 
 
 def _size(rate: Rate) -> float:

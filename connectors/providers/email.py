@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from email import policy
 from email.headerregistry import Address, HeaderRegistry, MessageIDHeader
 from email.message import EmailMessage
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime, getaddresses, parseaddr
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
@@ -44,6 +44,18 @@ def _address(value: str) -> str:
     return value
 
 
+def _apart(value: object) -> object:
+    """Commas in place of the semicolons and line breaks that mail programs put between addresses."""
+    if isinstance(value, str):
+        return re.sub(r"[;\r\n]", ",", value)
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return _apart("\n".join(value))
+    return value
+
+
+_AddressList = Annotated[StringList, BeforeValidator(_apart)]
+
+
 def _addresses(values: list[str]) -> list[str]:
     return [_address(value) for value in values]
 
@@ -51,6 +63,11 @@ def _addresses(values: list[str]) -> list[str]:
 def _sender(value: str) -> str:
     if any(character in value for character in "\r\n"):
         raise ValueError("The sender must be on one line")
+    if len(getaddresses([value])) > 1:
+        raise ValueError(
+            "Enter one sender, such as KubeGraf <kubegraf@example.com>; put a name with a comma in it between"
+            " double quotes"
+        )
     _address(parseaddr(value)[1] or value)
     return value
 
@@ -106,11 +123,11 @@ class EmailConfig(Config):
     sender: Annotated[str, AfterValidator(_sender)] = Field(
         title="Sender", description="KubeGraf <kubegraf@example.com>, or the address alone."
     )
-    to: Annotated[StringList, AfterValidator(_addresses)] = Field(
+    to: Annotated[_AddressList, AfterValidator(_addresses)] = Field(
         min_length=1,
         max_length=MOST_RECIPIENTS,
         title="Recipients",
-        description="One or more addresses, separated by commas.",
+        description="One or more addresses, with commas, semicolons or line breaks between them.",
     )
     subject_prefix: str = Field(
         default="[KubeGraf]", max_length=60, title="Subject prefix", description="Put before every subject."
@@ -120,7 +137,7 @@ class EmailConfig(Config):
         title="Let workloads choose the recipients",
         description="Heeds the annotation kubegraf.io/email-to, within the list below.",
     )
-    routing_recipients: StringList = Field(
+    routing_recipients: _AddressList = Field(
         default_factory=list,
         title="Recipients that workloads may choose",
         description="Addresses, patterns such as team-*@example.com, or @example.com for all of a domain.",
@@ -202,7 +219,7 @@ def _message_id(name: str, config: EmailConfig) -> str:
 
 def recipients_of(config: EmailConfig, message: Message) -> tuple[list[str], str]:
     """Whom the message goes to, and a remark where the workload's wish was not granted."""
-    wishes = string_or_list(message.routing.get("email-to", "")) if config.allow_routing else []
+    wishes = string_or_list(_apart(message.routing.get("email-to", ""))) if config.allow_routing else []
     if not isinstance(wishes, list) or not wishes:
         return config.to, ""
     wishes = wishes[:MOST_RECIPIENTS]
@@ -268,7 +285,7 @@ class Email(Provider[EmailConfig]):
             config.security
         ]
         who = f" and signed in as {config.username}" if config.username else ""
-        return Receipt(note=f"Connected to {server.name} {manner}{who}. No mail was sent.")
+        return Receipt(note=f"Connected to {server.name} {manner}{who}.")
 
     def warnings(self, config: EmailConfig) -> list[str]:
         """No encryption, ports that go with another encryption, and settings without effect."""

@@ -30,8 +30,16 @@ GITHUB = "https://api.github.com"
 ROUTING = "github-repo"
 
 
+# Where a browser shows it, and what “Code” offers for copying; what stands behind it names a page of it.
+_COPIED = re.compile(
+    r"(?:(?:https?://|ssh://git@)?(?:www\.)?github\.com/|git@github\.com:)([^/\s]+/[^/?#\s]+)(?:[/?#]\S*)?",
+    re.IGNORECASE,
+)
+
+
 def _repository(name: str) -> str:
-    name = re.sub(r"^https://github\.com/|\.git$|/$", "", name)
+    copied = _COPIED.fullmatch(name)
+    name = (copied[1] if copied else name).removesuffix("/").removesuffix(".git")
     if not REPOSITORY.fullmatch(name):
         raise ValueError("Enter the repository as owner/repo, for instance myorg/my-repo")
     return name
@@ -210,7 +218,7 @@ class GitHub(Provider[GitHubConfig]):
     needs = "A token with access to the repository, and the repository's name."
     icon = "code"
     config_class = GitHubConfig
-    rates = (Rate(1), Rate(80, 60))
+    rates = (Rate(1), Rate(80, 60), Rate(500, 3600))  # what may be created: …/rate-limits-for-the-rest-api
     example = {
         "token": "ghp_madeUpTokenForTheDocs0123456789abcd",
         "repo": "myorg/my-repo",

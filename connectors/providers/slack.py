@@ -35,7 +35,7 @@ def _webhook_url(address: str) -> str:
     parts = urlsplit(web_address(address))
     if parts.hostname == "hooks.slack.com" and not parts.path.startswith("/services/"):
         raise ValueError(
-            "This is not an incoming webhook: its address begins with https://hooks.slack.com/services/"
+            "This is not an incoming webhook: in its address, /services/ comes after the host"
             " (one with /triggers/ or /workflows/ starts a workflow, which shows no message of ours)"
         )
     return address
@@ -49,8 +49,17 @@ def _bot_token(token: str) -> str:
     return token
 
 
+# What “Copy link” gives of a channel, of a message in it, or of a person.
+_LINK = re.compile(
+    r"https://(?:[\w.-]+\.slack\.com/(?:archives|team)|app\.slack\.com/client/\w+)/(\w+)(?:[/?]\S*)?",
+    re.ASCII,
+)
+
+
 def _channel(name: str) -> str:
-    if name and not re.fullmatch(r"[#@]?[^\s#@,<>]{1,80}", name):
+    copied = _LINK.fullmatch(name)
+    name = copied[1] if copied else name
+    if name and not re.fullmatch(r"[#@]?[^\s#@,<>/]{1,80}", name):
         raise ValueError("Enter one channel, as #name or as its ID (C…), or the member ID of a person (U…)")
     return name
 

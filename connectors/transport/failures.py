@@ -27,7 +27,7 @@ def no_tls(host: str, why: str) -> SendError:
     """No encrypted connection came about. `why` is OpenSSL's reason, such as `WRONG_VERSION_NUMBER`."""
     words = why.replace("_", " ").lower()
     if words in ("wrong version number", "http request"):
-        words = "what answers there does not speak TLS; is it plain http?"
+        words = "what answers there speaks no TLS, perhaps plain http"
     return SendError(
         Reason.TLS, f"No TLS connection with {host}: {words or 'the connection was closed'}.", retry=True
     )

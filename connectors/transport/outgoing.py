@@ -66,6 +66,18 @@ class Inspection:
 
 
 @sensitive_variables()
+def refusal_of_plain_http(url: str) -> str:
+    """Why nothing is sent to an address without encryption; "" where it may be, or the address has some."""
+    address = urlsplit(url)
+    if address.scheme != "http" or settings.ALLOW_HTTP:
+        return ""
+    return (
+        f"{address.hostname} would be sent everything in the clear. Use https, or set"
+        " KUBEGRAF_ALLOW_HTTP=1 where the network can be trusted."
+    )
+
+
+@sensitive_variables()
 def _inspect_address(url: str) -> None:
     try:
         address = urlsplit(url)
@@ -76,12 +88,8 @@ def _inspect_address(url: str) -> None:
         raise SendError(Reason.BLOCKED, "Only https addresses are called.")
     if not address.hostname:
         raise _misconfigured("The address has no host name.")
-    if address.scheme == "http" and not settings.ALLOW_HTTP:
-        raise SendError(
-            Reason.BLOCKED,
-            f"{address.hostname} would be sent everything in the clear. Use https, or set"
-            " KUBEGRAF_ALLOW_HTTP=1 where the network can be trusted.",
-        )
+    if refusal := refusal_of_plain_http(url):
+        raise SendError(Reason.BLOCKED, refusal)
     if credentials:
         raise _misconfigured("The address has a user name or password in it; put them into a header.")
 

@@ -9,7 +9,9 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
 from connectors.models import Connector
+from events.models import Subscription
 from tests.browser.conftest import PASSWORD
+from tests.making import make_connector, make_subscription
 from tests.receiver import Receiver
 
 FOCUSED = """() => {
@@ -76,6 +78,21 @@ def test_somebody_signs_in_adds_a_connector_and_tests_it_without_a_mouse(
     page.keyboard.press("Space")
     expect(page.get_by_role("switch", name="Enabled")).to_have_attribute("aria-checked", "true")
     assert Connector.objects.get().enabled is True
+
+
+def test_subscriptions_are_removed_without_a_mouse(page: Page) -> None:
+    page.goto("/admin/connectors/connector/add/?provider=webhook")
+    tab_to(page, "Remove")
+    page.keyboard.press("Space")
+    expect(page.locator("[name=subscriptions-TOTAL_FORMS]")).to_have_value("0")
+
+    subscription = make_subscription(make_connector(), "hpa_maxed")
+    page.goto(f"/admin/connectors/connector/{subscription.connector.pk}/change/")
+    tab_to(page, "Remove")
+    page.keyboard.press("Space")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("It receives no events yet")).to_be_visible()
+    assert Subscription.objects.count() == 0
 
 
 def test_menus_open_and_close_without_a_mouse(page: Page) -> None:

@@ -33,6 +33,7 @@ NO_INLINES = {
 ADD = reverse("admin:connectors_connector_add")
 LIST = reverse("admin:connectors_connector_changelist")
 DELIVERIES = reverse("admin:connectors_delivery_changelist")
+SAVE_AND_TEST = 'name="_test"'
 
 
 @pytest.fixture
@@ -54,6 +55,12 @@ def make_delivery(connector: Connector, **more: Any) -> Delivery:
         setattr(delivery, name, value)
     delivery.save(force_insert=True)
     return delivery
+
+
+def save_and_test(url: str) -> dict[str, str]:
+    """The form of a webhook, as the button posts it."""
+    form = {"name": "hook", "config_url": url, "config_method": "POST", "config_format": "kubegraf"}
+    return {**form, **NO_INLINES, "_test": ""}
 
 
 def staff(client: Client, *permissions: str) -> Client:
@@ -142,6 +149,29 @@ def test_a_connector_whose_type_is_gone_can_be_looked_at(admin_client: Client) -
     Connector.objects.update(provider="retired")
     answer = admin_client.get(page_of(connector))
     assert (answer.status_code, "Test connector" in answer.text) == (200, False)
+    assert SAVE_AND_TEST not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(0, ""), (1, "1 delivery that waits is cancelled"), (2, "2 deliveries that wait are cancelled")],
+)
+def test_before_a_connector_is_deleted_it_is_said_what_becomes_of_what_waits(
+    admin_client: Client, number: int, words: str
+) -> None:
+    connector = make_connector(url=URL)
+    make_delivery(connector, status=DeliveryStatus.DELIVERED)
+    for _ in range(number):
+        make_delivery(connector, status=DeliveryStatus.RETRYING)
+    html = admin_client.get(page_of(connector, "delete")).text
+
+    assert "stays open there" in html
+    assert (words in html, "cancelled, on record" in html) == (True, number > 0)
+
+
+def test_a_connector_that_is_not_there_cannot_be_deleted(admin_client: Client) -> None:
+    address = reverse("admin:connectors_connector_delete", args=(4711,))
+    assert admin_client.get(address).headers["Location"] == reverse("admin:index")
 
 
 def test_no_page_shows_a_secret(admin_client: Client, client: Client) -> None:
@@ -187,6 +217,52 @@ def test_a_test_that_fails_says_why(admin_client: Client, receivers: Any) -> Non
     assert "The test failed." in answer_on(html)
     assert "There is nothing at this address: check the path of the URL." in answer_on(html)
     assert Delivery.objects.get().status == DeliveryStatus.FAILED
+
+
+@pytest.mark.usefixtures("loopback")
+def test_a_new_connector_is_saved_and_tested_by_one_button(
+    admin_client: Client, receiver: Receiver, django_capture_on_commit_callbacks: Any
+) -> None:
+    assert SAVE_AND_TEST in admin_client.get(ADD, {"provider": "webhook"}).text
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = admin_client.post(f"{ADD}?provider=webhook", save_and_test(receiver.url))
+    html = admin_client.get(answer.headers["Location"]).text
+
+    assert "“hook” is added. It receives events once it is enabled." in messages_of(html)
+    assert "The test message arrived." in answer_on(html)
+    assert [request.json()["event_type"] for request in receiver.requests] == ["test"]
+
+
+@pytest.mark.usefixtures("loopback")
+def test_what_is_tested_with_saving_is_what_was_saved(
+    admin_client: Client, receiver: Receiver, django_capture_on_commit_callbacks: Any
+) -> None:
+    connector = make_connector(url=URL)
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = admin_client.post(page_of(connector), save_and_test(receiver.url))
+
+    assert answer.headers["Location"] == f"{page_of(connector)}#test"
+    assert "The test message arrived." in answer_on(admin_client.get(page_of(connector)).text)
+
+
+def test_what_is_wrong_is_neither_saved_nor_tested(
+    admin_client: Client, django_capture_on_commit_callbacks: Any
+) -> None:
+    connector = make_connector(url=URL)
+    with django_capture_on_commit_callbacks(execute=True):
+        html = admin_client.post(page_of(connector), save_and_test("ftp://example.com")).text
+
+    assert "beginning with https://" in html
+    assert (Connector.objects.get().secrets, Delivery.objects.count()) == (connector.secrets, 0)
+
+
+def test_whoever_may_not_test_saves_alone(client: Client, django_capture_on_commit_callbacks: Any) -> None:
+    adder = staff(client, "add_connector", "view_connector")
+    assert SAVE_AND_TEST not in adder.get(ADD, {"provider": "webhook"}).text
+    with django_capture_on_commit_callbacks(execute=True):
+        adder.post(f"{ADD}?provider=webhook", save_and_test(URL))
+
+    assert (Connector.objects.count(), Delivery.objects.count()) == (1, 0)
 
 
 @pytest.mark.parametrize("button", ["test", "resume"])

@@ -97,6 +97,45 @@ def test_an_option_that_there_is_not_is_an_error(caller: Caller) -> None:
     assert Connector.objects.count() == 0
 
 
+@pytest.mark.parametrize(
+    ("slug", "field", "config"),
+    [
+        ("webhook", "url", {"url": "http://hooks.example.com/x"}),
+        ("slack", "webhook_url", {"webhook_url": "HTTP://hooks.example.com/services/x"}),
+        ("github", "base_url", {**registry.provider("github").example, "base_url": "http://api.example.com"}),
+    ],
+)
+def test_an_address_in_the_clear_is_refused_where_none_may_be_called(
+    caller: Caller, settings: Any, slug: str, field: str, config: dict[str, Any]
+) -> None:
+    body = {"name": "hook", "type": slug, "config": config}
+    (where, (says,)) = next(iter(mistakes(caller.post("connectors/", body, 400)).items()))
+    assert (where, says.partition(".com ")[2]) == (
+        f"config.{field}",
+        "would be sent everything in the clear. Use https, or set KUBEGRAF_ALLOW_HTTP=1 where the network can"
+        " be trusted.",
+    )
+    assert Connector.objects.count() == 0
+
+    settings.ALLOW_HTTP = True
+    caller.post("connectors/", body)
+
+
+def test_a_connector_with_an_address_in_the_clear_can_be_changed_otherwise(caller: Caller) -> None:
+    connector = make_connector(url="http://hooks.example.com/x", format="kubegraf")
+    caller.patch(f"connectors/{connector.pk}/", {"config": {"method": "PUT"}})
+    caller.put(
+        f"connectors/{connector.pk}/",
+        {"name": "hook", "type": "webhook", "config": {"url": "set", "format": "cloudevents"}},
+    )
+    assert setup.join(Connector.objects.get())["url"] == "http://hooks.example.com/x"
+
+    config = {**registry.provider("github").example, "base_url": "http://github.example.com/api/v3"}
+    connector = make_connector("other", "github", **config)
+    body = {"name": "other", "type": "github", "config": {**config, "labels": ["new"], "token": "set"}}
+    caller.put(f"connectors/{connector.pk}/", body)
+
+
 def test_a_field_that_there_is_not_is_an_error(caller: Caller) -> None:
     answer = caller.post("connectors/", {**webhook(), "nmae": "hook"}, 400)
     assert list(mistakes(answer)) == ["nmae"]
@@ -105,7 +144,8 @@ def test_a_field_that_there_is_not_is_an_error(caller: Caller) -> None:
 
 def test_an_unknown_type_is_an_error(caller: Caller) -> None:
     answer = caller.post("connectors/", {**webhook(), "type": "carrier-pigeon"}, 400)
-    assert mistakes(answer) == {"type": ['"carrier-pigeon" is not a valid choice.']}
+    known = "email, github, teams, pagerduty, slack, webhook"
+    assert mistakes(answer) == {"type": [f'"carrier-pigeon" is not a valid choice. There are: {known}.']}
     assert Connector.objects.count() == 0
 
 

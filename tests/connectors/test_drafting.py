@@ -31,7 +31,8 @@ def test_a_draft_is_shown_as_it_is_entered() -> None:
     assert (drafted.errors, drafted.warnings, drafted.made_up) == ({}, [], False)
 
 
-def test_a_draft_says_what_the_provider_remarks() -> None:
+def test_a_draft_says_what_the_provider_remarks(settings: Any) -> None:
+    settings.ALLOW_HTTP = True
     drafted = draft(Connector(provider="webhook"), {"url": "http://hooks.example.com/x"}, EXAMPLE)
     assert [words[:16] for words in drafted.warnings] == ["Always use https"]
 

@@ -287,7 +287,7 @@ def test_https_to_a_plain_http_server_says_so(driver: Drive, receive: Callable[.
 
     assert (error.reason, error.text) == (
         Reason.TLS,
-        "No TLS connection with localhost: what answers there does not speak TLS; is it plain http?.",
+        "No TLS connection with localhost: what answers there speaks no TLS, perhaps plain http.",
     )
 
 

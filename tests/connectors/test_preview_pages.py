@@ -47,7 +47,8 @@ def test_what_is_wrong_is_said_in_words(admin_client: Client) -> None:
     assert "<b>Headers:</b>" in html
 
 
-def test_the_providers_remarks_are_shown_while_somebody_types(admin_client: Client) -> None:
+def test_the_providers_remarks_are_shown_while_somebody_types(admin_client: Client, settings: Any) -> None:
+    settings.ALLOW_HTTP = True
     html = admin_client.post(NEW, {**FORM, "config_url": "http://hooks.example.com/x"}).text
     assert "Always use https" in html
 

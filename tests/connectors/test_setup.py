@@ -172,6 +172,24 @@ def test_no_text_repeats_a_secret() -> None:
     assert "bad-0123456789" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("provider", "config", "named"),
+    [
+        ("pagerduty", {"integration_key": "xxxxxxxxxxxxxxxx"}, "“xxxxxxxxxxxxxxxx”"),
+        (
+            "webhook",
+            {"url": "https://example.com/", "headers": {"X-API-Key": "your-api-key"}},
+            "“your-api-key”",
+        ),
+    ],
+)
+def test_a_placeholder_is_no_secret_and_is_named(provider: str, config: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigError, match="is a placeholder") as caught:
+        validate(provider, config)
+
+    assert named in str(caught.value)
+
+
 def test_a_reference_is_accepted_without_being_looked_up() -> None:
     config = validate(SAMPLE, {"url": "env:KUBEGRAF_SECRET_NOT_THERE"})
 
@@ -181,8 +199,8 @@ def test_a_reference_is_accepted_without_being_looked_up() -> None:
 
 def test_a_reference_to_what_is_out_of_reach_is_told_at_its_field() -> None:
     assert errors_of({"url": "env:SECRET_KEY", "headers": {"X-A": "file:/etc/passwd"}}) == {
-        "url": ["Env: refers only to environment variables whose names begin with KUBEGRAF_SECRET_."],
-        "headers": ["File: refers only to files in /run/secrets."],
+        "url": ["env: refers only to environment variables whose names begin with KUBEGRAF_SECRET_."],
+        "headers": ["file: refers only to files in /run/secrets."],
     }
 
 

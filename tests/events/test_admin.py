@@ -53,6 +53,30 @@ def test_a_connector_is_added_with_its_subscription(admin_client: Client) -> Non
     assert (subscription.event_types, subscription.namespaces) == (["pod_crash"], ["production"])
 
 
+UNTOUCHED = {"enabled": "on", "min_severity": "info", "send_resolved": "on"}
+
+
+def test_a_new_connector_whose_subscription_nobody_touched_receives_everything(admin_client: Client) -> None:
+    html = admin_client.post(ADD_WEBHOOK, {**WEBHOOK, **inline(**UNTOUCHED)}, follow=True).text
+    subscription = Subscription.objects.get()
+    assert (subscription.event_types, subscription.min_severity) == ([], "info")
+    assert "It receives no events yet" not in messages_of(html)
+
+
+def test_a_further_subscription_that_nobody_filled_in_is_not_meant(admin_client: Client) -> None:
+    first = inline(total=2, event_types=["pod_crash"], **UNTOUCHED)
+    admin_client.post(ADD_WEBHOOK, {**WEBHOOK, **inline(index=1, **UNTOUCHED), **first})
+    assert [row.event_types for row in Subscription.objects.all()] == [["pod_crash"]]
+
+
+def test_on_the_page_of_a_connector_a_subscription_that_nobody_filled_in_is_not_meant(
+    admin_client: Client,
+) -> None:
+    address = reverse("admin:connectors_connector_change", args=(make_connector().pk,))
+    assert admin_client.post(address, {**WEBHOOK, **inline(**UNTOUCHED)}).status_code == 302
+    assert Subscription.objects.count() == 0
+
+
 def test_a_mistake_in_a_subscription_keeps_both_out(admin_client: Client) -> None:
     posted = inline(event_types=["pod_crash"], min_severity="high", conditions='{"namespac": 1}')
     answer = admin_client.post(ADD_WEBHOOK, {**WEBHOOK, **posted})

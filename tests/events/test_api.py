@@ -176,7 +176,14 @@ def test_a_subscription_is_made_changed_and_deleted(caller: Caller) -> None:
             {"conditions": {"restart_count": "many"}},
             {"conditions.restart_count": ["'restart_count' wants a number."]},
         ),
-        ({"min_severity": "awful"}, {"min_severity": ['"awful" is not a valid choice.']}),
+        (
+            {"min_severity": "awful"},
+            {
+                "min_severity": [
+                    '"awful" is not a valid choice. There are: critical, high, medium, low, info.'
+                ]
+            },
+        ),
         ({"namespaces": "a"}, {"namespaces": ['Expected a list of items but got type "str".']}),
     ],
 )
@@ -186,6 +193,25 @@ def test_a_subscription_that_cannot_hold_is_refused_by_field(
     answer = caller.post("subscriptions/", {"connector": make_connector().pk, **body}, 400)
     assert mistakes(answer) == errors
     assert Subscription.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("pod_crashed", "There is no event type 'pod_crashed'. Did you mean 'pod_crash_loop'?"),
+        (
+            "pod_crash",
+            "'pod_crash' is a name for subscriptions: an event is one of pod_crash_loop, pod_oom_restart.",
+        ),
+        ("node_down", "'node_down' is a name for subscriptions: an event is one of node_unhealthy."),
+    ],
+)
+def test_a_report_of_no_event_type_is_refused_with_what_may_be_meant(
+    caller: Caller, name: str, says: str
+) -> None:
+    answer = caller.post("events/", {"event_type": name, "title": "x"}, 400)
+    assert mistakes(answer) == {"event_type": [says]}
+    assert Event.objects.count() == 0
 
 
 def test_subscriptions_are_found_by_connector(caller: Caller) -> None:

@@ -84,7 +84,8 @@ def test_resolving_what_never_was_is_an_error() -> None:
     assert Event.objects.count() == 0
 
 
-def test_an_unknown_event_type_is_an_error() -> None:
+@pytest.mark.parametrize("name", ["pod_crashed", "pod_crash", "all"])
+def test_what_is_no_event_type_is_an_error(name: str) -> None:
     with pytest.raises(UnknownEventType):
-        report(crash(event_type="pod_crashed"))
+        report(crash(event_type=name))
     assert Event.objects.count() == 0

@@ -44,6 +44,18 @@ def test_every_name_of_the_catalog_is_offered_under_its_heading() -> None:
     assert "hpa_maxed" in [name for name, _ in groups["Application"]]
 
 
+def test_an_event_type_that_nothing_here_finds_says_so() -> None:
+    form = str(subscription_form(make_connector())["event_types"])
+
+    def row(name: str) -> str:
+        start = form.index(f'value="{name}"')
+        return form[start : form.index("</label>", start)]
+
+    words = "Not watched for yet: comes only where it is reported over the API."
+    assert words in row("high_cpu")
+    assert [name for name in ("pod_crash_loop", "cluster_unhealthy", "pod_crash") if words in row(name)] == []
+
+
 def test_a_subscription_is_read_whole() -> None:
     form = subscription_form(
         make_connector(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import logging
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -360,3 +361,26 @@ def test_old_lines_are_pruned_and_what_is_told_of_the_newer_ones_stays(settings:
     assert len(told("connector")) == 2
     assert prune().history == 1
     assert told("connector") == [("changed", {"enabled": (True, False)}, "")]
+
+
+# --- What is done beside the configuration --------------------------------------------------------------
+
+
+def test_whoever_tests_resumes_or_sends_once_more_is_named_in_the_log(
+    caplog: pytest.LogCaptureFixture, admin_client: Client
+) -> None:
+    caplog.set_level(logging.INFO, "connectors")
+    connector = make_connector(url="https://hooks.example.com/x", name="hook")
+    caller = Caller(everything=True)
+    delivery = caller.post(f"connectors/{connector.pk}/test/", {}, 200)["delivery"]["id"]
+    admin_client.post(reverse("admin:connectors_connector_resume", args=(connector.pk,)))
+    admin_client.post(reverse("admin:connectors_delivery_redeliver", args=(delivery,)))
+    outbox.resume(connector)
+
+    said = [record.getMessage() for record in caplog.records if " by " in record.getMessage()]
+    assert said == [
+        f"connector hook: tested by {caller.user} (API, token tests)",
+        "connector hook: resumed by admin (console)",
+        f"delivery {delivery}: sent once more by admin (console)",
+        "connector hook: resumed by the command line",
+    ]

@@ -272,6 +272,19 @@ def test_an_open_circuit_is_told_of_in_words(receiver: Receiver, clock: time_mac
 
 
 @pytest.mark.django_db(transaction=True)
+def test_an_open_circuit_whose_time_is_over_is_not_said_to_hold_anything(
+    receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    connector = broken(receiver)
+    clock.shift(31)
+
+    assert health(connector).words == (
+        "Its receiver failed again and again. The next message that is due tries whether it is back. The last"
+        " attempt failed: HTTP 503: down"
+    )
+
+
+@pytest.mark.django_db(transaction=True)
 def test_one_connector_that_fails_holds_up_no_other(
     receivers: object, receiver: Receiver, clock: time_machine.Traveller
 ) -> None:

@@ -263,7 +263,7 @@ def test_the_form_says_what_holds_without_a_rate_and_asks_for_a_threshold_only_w
 
     assert slack_form.fields["rate_per_second"].help_text == "Empty for what the service allows: 1 a second."
     assert webhook_form.fields["rate_per_second"].help_text == "Empty for no limit."
-    assert "1 a second and 80 in 60 seconds" in github_form.fields["rate_per_second"].help_text
+    assert "1 a second, 80 a minute, 500 an hour." in github_form.fields["rate_per_second"].help_text
     assert "digest_after" in slack_form.fields
     assert "digest_after" not in webhook_form.fields
 

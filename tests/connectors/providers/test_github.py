@@ -651,6 +651,35 @@ def test_the_documented_example_and_its_aliases_are_taken() -> None:
     assert config.labels == ["kubernetes", "incident"]
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://github.com/myorg/my-repo.git/",
+        "http://github.com/myorg/my-repo",
+        "https://www.github.com/myorg/my-repo/tree/main/apps?tab=readme#top",
+        "github.com/myorg/my-repo/",
+        "GitHub.com/myorg/my-repo",
+        "git@github.com:myorg/my-repo.git",
+        "ssh://git@github.com/myorg/my-repo.git",
+    ],
+)
+def test_a_repository_may_be_given_by_any_address_that_github_shows(address: str) -> None:
+    assert a_config(repo=address).repo == "myorg/my-repo"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://github.com/myorg",
+        "https://github.com.example.com/myorg/my-repo",
+        "https://example.com/myorg/my-repo",
+    ],
+)
+def test_an_address_of_something_else_is_refused(address: str) -> None:
+    with pytest.raises(ValidationError, match="Enter the repository as owner/repo"):
+        a_config(repo=address)
+
+
 def test_what_a_form_leaves_blank_is_absent() -> None:
     config = a_config(number="", manifest_change="", labels="", assignees="")
     assert config == a_config()

@@ -16,6 +16,7 @@ from connectors.message import JSONDict, Message, Recommendation, Severity, Stat
 from connectors.providers.slack import Slack, SlackConfig, target
 from connectors.services.slack import block_kit
 from connectors.services.slack.words import MEANINGS, REFUSED_BLOCKS
+from connectors.setup import ConfigError, validate
 from tests.connectors.providers.canary import CANARY
 from tests.connectors.providers.conversing import a_message, answer, converse, failing, sent
 
@@ -110,9 +111,32 @@ def test_a_webhook_that_starts_a_workflow_is_refused() -> None:
     assert "This is not an incoming webhook" in said
 
 
-@pytest.mark.parametrize("channel", ["#a b", "a,b", "<#C012>", "#" + "x" * 81])
+def test_what_is_said_of_such_an_address_is_read_whole() -> None:
+    with pytest.raises(ConfigError) as refused:
+        validate(Slack(), {"webhook_url": "https://hooks.slack.com/triggers/T012/345/abc"})
+
+    assert "in its address, /services/ comes after the host" in str(refused.value)
+    assert "***" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "channel", ["#a b", "a,b", "<#C012>", "#" + "x" * 81, "https://example.com/archives/C012", "#a/b"]
+)
 def test_what_is_no_channel_is_refused(channel: str) -> None:
     assert "Enter one channel" in problems({"bot_token": TOKEN, "channel": channel})
+
+
+@pytest.mark.parametrize(
+    ("link", "channel"),
+    [
+        ("https://example.slack.com/archives/C0123456789", "C0123456789"),
+        ("https://example.slack.com/archives/C0123456789/p1736937000000100?thread_ts=1", "C0123456789"),
+        ("https://example.enterprise.slack.com/team/U0123456789", "U0123456789"),
+        ("https://app.slack.com/client/T0123456789/C0123456789", "C0123456789"),
+    ],
+)
+def test_a_channel_may_be_given_by_its_link(link: str, channel: str) -> None:
+    assert SlackConfig.model_validate({"bot_token": TOKEN, "channel": link}).channel == channel
 
 
 def test_a_name_with_an_at_sign_is_refused_for_a_bot() -> None:
