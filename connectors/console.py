@@ -17,6 +17,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.views.decorators.http import require_POST
 
 from connectors import history
@@ -93,6 +94,13 @@ class ConsolePage(ModelAdmin[M]):
     def get_fields(self, request: HttpRequest, obj: M | None = None) -> Any:
         """The fields to show. The version that a form carries along (`connectors.seen`) is none of them."""
         return [name for name in super().get_fields(request, obj) if name != "version"]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list, titled by what it holds: the admin's own title tells everybody to select one."""
+        title = capfirst(self.opts.verbose_name_plural)
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def may(self, request: HttpRequest, right: str, row: M | None = None) -> bool:
         """Whether somebody may do what takes this right."""

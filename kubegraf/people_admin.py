@@ -11,6 +11,7 @@ from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
@@ -66,9 +67,6 @@ class PersonForm(WithRoles, UserChangeForm):  # type: ignore[misc]  # the theme'
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "password" in self.fields:
-            words = 'Stored hashed. <a class="kg-link" href="{}">Set another one</a>.'
-            self.fields["password"].help_text = format_html(words, "../password/")
         if self.instance.pk == self.giver.pk:
             for name in people.NOT_OF_THEMSELVES:
                 if name in self.fields:
@@ -78,6 +76,13 @@ class PersonForm(WithRoles, UserChangeForm):  # type: ignore[misc]  # the theme'
 
 class NewPersonForm(WithRoles, UserCreationForm):  # type: ignore[misc]  # the theme's form has no types
     """Somebody new."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field: Any = self.fields["usable_password"]
+        field.label = "Signs in"
+        field.choices = [("true", "with a password"), ("false", "without one")]
+        field.help_text = "Without a password they come in through the sign-in provider alone."
 
 
 admin.site.unregister(User)
@@ -89,15 +94,16 @@ class PersonPage(UserAdmin[User], ConsolePage[User]):
 
     form = PersonForm
     add_form = NewPersonForm
+    add_form_template = "admin/change_form.html"  # without the hint that there is more after saving
     change_password_form = AdminPasswordChangeForm
     list_display = ("username", "name", "email", "roles_shown", "is_active", "last_login")
     list_filter = ("is_active", "groups")
     search_help_text = "Username, name or e-mail address"
-    readonly_fields = ("last_login", "date_joined")
+    readonly_fields = ("password_shown", "last_login", "date_joined")
     fieldsets = (
         (None, {"fields": ("username", "first_name", "last_name", "email", "is_active")}),
         ("Roles", {"fields": ("roles",)}),
-        ("Coming in", {"fields": ("password", "last_login", "date_joined")}),
+        ("Coming in", {"fields": ("password_shown", "last_login", "date_joined")}),
     )
     add_fieldsets = (
         (None, {"fields": ("username", "first_name", "last_name", "email")}),
@@ -116,6 +122,12 @@ class PersonPage(UserAdmin[User], ConsolePage[User]):
         """The roles, or that somebody needs none."""
         names = [group.name for group in roles.in_order(person.groups.all())]
         return ", ".join([*names, "superuser"] if person.is_superuser else names)
+
+    @admin.display(description="password")
+    def password_shown(self, person: User) -> SafeString:
+        """Whether there is one, with the way to another. Of how it is stored nothing is said."""
+        has, act = ("Set.", "Set another one") if person.has_usable_password() else ("None.", "Set one")
+        return format_html('{} <a class="kg-link" href="../password/">{}</a>', has, act)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """With their roles."""
