@@ -20,6 +20,12 @@ from connectors.console import ConsolePage
 from kubegraf import people, roles
 from kubegraf.models import ApiToken
 
+_HELP = {
+    "is_active": "Who is not active cannot sign in, and no API token of theirs opens anything.",
+    "is_superuser": "May do everything, whatever the roles.",
+    "user_permissions": "Single rights, besides those of the roles.",
+}
+
 
 class RolesField(forms.ModelMultipleChoiceField[Group]):
     """Roles to choose from, each with what it is for."""
@@ -67,6 +73,9 @@ class PersonForm(WithRoles, UserChangeForm):  # type: ignore[misc]  # the theme'
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name, words in _HELP.items():
+            if name in self.fields:
+                self.fields[name].help_text = words
         if self.instance.pk == self.giver.pk:
             for name in people.NOT_OF_THEMSELVES:
                 if name in self.fields:
@@ -113,15 +122,15 @@ class PersonPage(UserAdmin[User], ConsolePage[User]):
     details = ("Beyond roles", {"fields": ("is_superuser", "user_permissions"), "classes": ("collapse",)})
 
     @admin.display(description="name")
-    def name(self, person: User) -> str:
+    def name(self, person: User) -> str | None:
         """First and last name."""
-        return person.get_full_name()
+        return person.get_full_name() or None
 
     @admin.display(description="roles")
-    def roles_shown(self, person: User) -> str:
+    def roles_shown(self, person: User) -> str | None:
         """The roles, or that somebody needs none."""
         names = [group.name for group in roles.in_order(person.groups.all())]
-        return ", ".join([*names, "superuser"] if person.is_superuser else names)
+        return ", ".join([*names, "superuser"] if person.is_superuser else names) or None
 
     @admin.display(description="password")
     def password_shown(self, person: User) -> SafeString:
