@@ -71,10 +71,11 @@ class ConsolePage(ModelAdmin[M]):
 
     `buttons` maps the name of a method to the right that it takes (`change`, or a permission such as
     `connectors.test_connector`). Each is reached by POST alone, at `<id>/<name>/`, named as the admin's own
-    pages are, and afterwards goes back to the row's page.
+    pages are, and afterwards goes back to the row's page. `nothing_yet` is what an empty list says of itself.
     """
 
     buttons: dict[str, str] = {}
+    nothing_yet = ""
     list_fullwidth = True
     warn_unsaved_form = True
     empty_value_display = "–"

@@ -69,3 +69,13 @@ def test_who_signs_out_is_told_so(admin_client: Client) -> None:
     page = admin_client.post("/admin/logout/").text
     assert "You are signed out of" in page
     assert "Sign in again" in page
+
+
+@pytest.mark.parametrize("name", ["connector", "event", "silence", "subscription", "apitoken"])
+def test_a_list_that_is_empty_says_what_it_is_for(name: str, admin_client: Client) -> None:
+    page = next(page for model, page in admin.site._registry.items() if model._meta.model_name == name)
+    said = page.nothing_yet  # type: ignore[attr-defined]  # every page of the console has it
+    meta = page.model._meta
+    answer = admin_client.get(reverse(f"admin:{meta.app_label}_{name}_changelist"))
+    assert said != ""
+    assert said in unescape(answer.text)
