@@ -17,13 +17,13 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from connectors import history
 from connectors.console import ConsolePage
-from kubegraf import people, roles
+from kubegraf import people, rights, roles
 from kubegraf.models import ApiToken
 
 _HELP = {
     "is_active": "Who is not active cannot sign in, and no API token of theirs opens anything.",
     "is_superuser": "May do everything, whatever the roles.",
-    "user_permissions": "Single rights, besides those of the roles.",
+    "user_permissions": "Besides those that the roles give.",
 }
 
 
@@ -141,6 +141,12 @@ class PersonPage(UserAdmin[User], ConsolePage[User]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """With their roles."""
         return super().get_queryset(request).prefetch_related("groups")
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **more: Any) -> Any:
+        """Single rights in words; roles have a field of their own."""
+        if db_field.name == "user_permissions":
+            return rights.RightsField(label="Single rights")
+        return super().formfield_for_manytomany(db_field, request, **more)
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         """Single rights are for superusers to give."""
