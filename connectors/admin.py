@@ -35,6 +35,9 @@ class ConnectorAdmin(FaringList, PreviewPages):
     list_filter = ("enabled", "provider", StateFilter)
     search_fields = ("name",)
     search_help_text = "Name"
+    nothing_yet = (
+        "A connector is where messages go: a channel, a repository, a pager, a mailbox, an endpoint."
+    )
     actions: tuple[str, ...] = ("enable_selected", "disable_selected")
     readonly_fields = ("config_shown",)
     compressed_fields = False  # labels above their fields: beside the preview there is little room

@@ -87,7 +87,7 @@ class FaringList(ConsolePage[Connector]):
     def waiting(self, connector: Connector) -> str:
         """How many deliveries have not settled."""
         vitals: Vitals = connector.vitals  # type: ignore[attr-defined]
-        return f"{vitals.waiting:,}" if vitals.waiting else ""
+        return f"{vitals.waiting:,}"
 
     @admin.display(description="last arrived", ordering="last_success_at")
     def arrived_last(self, connector: Connector) -> SafeString | None:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from connectors import sparkline, trial
+from django.utils.safestring import SafeString
+
+from connectors import moments, sparkline, trial
 from connectors.console import badge
 from connectors.health import Health, State, health, result_of_test
 from connectors.models import Connector, Delivery
@@ -37,6 +39,11 @@ class Answer:
     def arrived(self) -> bool:
         """Whether there is nothing to mend."""
         return self.result.state is State.WORKING
+
+    @property
+    def when(self) -> SafeString:
+        """How long ago it was asked for."""
+        return moments.shown(self.at)
 
     @property
     def tone(self) -> str:

@@ -17,6 +17,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.views.decorators.http import require_POST
 
 from connectors import history
@@ -70,10 +71,11 @@ class ConsolePage(ModelAdmin[M]):
 
     `buttons` maps the name of a method to the right that it takes (`change`, or a permission such as
     `connectors.test_connector`). Each is reached by POST alone, at `<id>/<name>/`, named as the admin's own
-    pages are, and afterwards goes back to the row's page.
+    pages are, and afterwards goes back to the row's page. `nothing_yet` is what an empty list says of itself.
     """
 
     buttons: dict[str, str] = {}
+    nothing_yet = ""
     list_fullwidth = True
     warn_unsaved_form = True
     empty_value_display = "–"
@@ -93,6 +95,13 @@ class ConsolePage(ModelAdmin[M]):
     def get_fields(self, request: HttpRequest, obj: M | None = None) -> Any:
         """The fields to show. The version that a form carries along (`connectors.seen`) is none of them."""
         return [name for name in super().get_fields(request, obj) if name != "version"]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list, titled by what it holds: the admin's own title tells everybody to select one."""
+        title = capfirst(self.opts.verbose_name_plural)
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def may(self, request: HttpRequest, right: str, row: M | None = None) -> bool:
         """Whether somebody may do what takes this right."""

@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from connectors import cancellation, delivery_page, export, moments, redelivery
+from connectors import cancellation, delivery_page, export, moments, redelivery, registry
 from connectors.console import COUNTED, badge
 from connectors.delivery_page import event_type_of, pretty, severity_of, title_of
 from connectors.engine import leases
@@ -247,6 +247,8 @@ class DeliveryAdmin(LookingBackPage[Delivery]):
             "state": badge(delivery.status),
             "severity": self.severity(delivery),
             "event_type": event_type_of(delivery),
+            "service": dict(registry.choices()).get(delivery.provider, delivery.provider),
+            "asked_by": delivery_page.asked_by(delivery.origin),
             "connector_url": self._connector_url(request, delivery),
             "event_url": self.event_url(request, delivery),
             "remote_url": delivery_page.remote_link(delivery),

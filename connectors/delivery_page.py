@@ -38,6 +38,12 @@ def severity_of(delivery: Delivery) -> str:
     return delivery.says("severity")
 
 
+def asked_by(origin: str) -> str:
+    """What asked for a delivery, in words: `subscription:12` is subscription no. 12."""
+    kind, _, number = origin.partition(":")
+    return f"{kind} no. {number}" if number else kind
+
+
 @dataclass(frozen=True, slots=True)
 class Half:
     """One side of an exchange: its first line, its headers, its body made readable."""

@@ -46,6 +46,7 @@ class EventAdmin(LookingBackPage[Event]):
     list_before_template = "admin/events/event/chart.html"
     search_fields = ("title", "resource", "subject", "namespace", "cluster_name")
     search_help_text = "Title, resource, namespace, cluster, or an id"
+    nothing_yet = "What goes wrong in a watched cluster stands here, and what is reported over the API."
     actions = ("acknowledge_selected", "resolve_selected")
     buttons = {
         "acknowledge": "events.handle_event",

@@ -51,6 +51,7 @@ class SilenceAdmin(ConsolePage[Silence]):
     list_filter = (StateFilter,)
     search_fields = ("reason", "created_by")
     search_help_text = "Reason, or who made it"
+    nothing_yet = "A silence holds messages back while work is planned. What happens is still on record."
     buttons = {"end": "events.change_silence"}  # also of one that is over: then it says so
     show_full_result_count = False
 

@@ -54,7 +54,7 @@ class SilenceForm(SeenForm[Silence]):
         help_text="Kind/name of what it happens to or of its owner, such as Deployment/web or */web-*,"
         " one per line; none for all.",
     )
-    starts_at = MomentField(required=False, label="From (UTC)", help_text="Empty for now.")
+    starts_at = MomentField(required=False, label="From (UTC)", help_text="Leave it empty to begin at once.")
     duration = forms.ChoiceField(
         required=False,
         label="How long",
@@ -62,7 +62,9 @@ class SilenceForm(SeenForm[Silence]):
         initial="2h",
         widget=UnfoldAdminSelectWidget,
     )
-    ends_at = MomentField(required=False, label="To (UTC)", help_text="Where no length of time is chosen.")
+    ends_at = MomentField(
+        required=False, label="To (UTC)", help_text="Only if it is to last “Until the time below”."
+    )
 
     class Meta:
         model = Silence

@@ -117,6 +117,7 @@ class SubscriptionAdmin(_WithScript, ConsolePage[Subscription]):
     show_full_result_count = False
     search_fields = ("connector__name",)
     search_help_text = "Connector"
+    nothing_yet = "A subscription says which events a connector hears of. Without one it hears of none."
 
     @admin.display(description="receives")
     def words(self, subscription: Subscription) -> str:

@@ -111,6 +111,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_SUBHEADER": "Kubernetes events, delivered",
     "SITE_URL": None,
     "DASHBOARD_CALLBACK": "kubegraf.dashboard.callback",
+    "LOGIN": {"form": "kubegraf.sign_in.SignInForm"},
     "SITE_ICON": _icon,
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _icon}],
     "SHOW_VIEW_ON_SITE": False,

@@ -197,7 +197,7 @@ def _label(began: datetime, period: Period) -> str:
     return f"{began:%H:%M}" if period is Period.DAY else f"{began:%a %H:%M}"
 
 
-_TICKS = {"color": "#8b93a1", "maxRotation": 0, "autoSkipPadding": 12, "precision": 0}
+_TICKS = {"maxRotation": 0, "autoSkipPadding": 12, "precision": 0}
 _OPTIONS = json.dumps(
     {
         "animation": False,

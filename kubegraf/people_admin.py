@@ -11,13 +11,20 @@ from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from connectors import history
 from connectors.console import ConsolePage
-from kubegraf import people, roles
+from kubegraf import people, rights, roles
 from kubegraf.models import ApiToken
+
+_HELP = {
+    "is_active": "Who is not active cannot sign in, and no API token of theirs opens anything.",
+    "is_superuser": "May do everything, whatever the roles.",
+    "user_permissions": "Besides those that the roles give.",
+}
 
 
 class RolesField(forms.ModelMultipleChoiceField[Group]):
@@ -66,9 +73,9 @@ class PersonForm(WithRoles, UserChangeForm):  # type: ignore[misc]  # the theme'
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "password" in self.fields:
-            words = 'Stored hashed. <a class="kg-link" href="{}">Set another one</a>.'
-            self.fields["password"].help_text = format_html(words, "../password/")
+        for name, words in _HELP.items():
+            if name in self.fields:
+                self.fields[name].help_text = words
         if self.instance.pk == self.giver.pk:
             for name in people.NOT_OF_THEMSELVES:
                 if name in self.fields:
@@ -78,6 +85,13 @@ class PersonForm(WithRoles, UserChangeForm):  # type: ignore[misc]  # the theme'
 
 class NewPersonForm(WithRoles, UserCreationForm):  # type: ignore[misc]  # the theme's form has no types
     """Somebody new."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field: Any = self.fields["usable_password"]
+        field.label = "Signs in"
+        field.choices = [("true", "with a password"), ("false", "without one")]
+        field.help_text = "Without a password they come in through the sign-in provider alone."
 
 
 admin.site.unregister(User)
@@ -89,15 +103,16 @@ class PersonPage(UserAdmin[User], ConsolePage[User]):
 
     form = PersonForm
     add_form = NewPersonForm
+    add_form_template = "admin/change_form.html"  # without the hint that there is more after saving
     change_password_form = AdminPasswordChangeForm
     list_display = ("username", "name", "email", "roles_shown", "is_active", "last_login")
     list_filter = ("is_active", "groups")
     search_help_text = "Username, name or e-mail address"
-    readonly_fields = ("last_login", "date_joined")
+    readonly_fields = ("password_shown", "last_login", "date_joined")
     fieldsets = (
         (None, {"fields": ("username", "first_name", "last_name", "email", "is_active")}),
         ("Roles", {"fields": ("roles",)}),
-        ("Coming in", {"fields": ("password", "last_login", "date_joined")}),
+        ("Coming in", {"fields": ("password_shown", "last_login", "date_joined")}),
     )
     add_fieldsets = (
         (None, {"fields": ("username", "first_name", "last_name", "email")}),
@@ -107,19 +122,31 @@ class PersonPage(UserAdmin[User], ConsolePage[User]):
     details = ("Beyond roles", {"fields": ("is_superuser", "user_permissions"), "classes": ("collapse",)})
 
     @admin.display(description="name")
-    def name(self, person: User) -> str:
+    def name(self, person: User) -> str | None:
         """First and last name."""
-        return person.get_full_name()
+        return person.get_full_name() or None
 
     @admin.display(description="roles")
-    def roles_shown(self, person: User) -> str:
+    def roles_shown(self, person: User) -> str | None:
         """The roles, or that somebody needs none."""
         names = [group.name for group in roles.in_order(person.groups.all())]
-        return ", ".join([*names, "superuser"] if person.is_superuser else names)
+        return ", ".join([*names, "superuser"] if person.is_superuser else names) or None
+
+    @admin.display(description="password")
+    def password_shown(self, person: User) -> SafeString:
+        """Whether there is one, with the way to another. Of how it is stored nothing is said."""
+        has, act = ("Set.", "Set another one") if person.has_usable_password() else ("None.", "Set one")
+        return format_html('{} <a class="kg-link" href="../password/">{}</a>', has, act)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """With their roles."""
         return super().get_queryset(request).prefetch_related("groups")
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **more: Any) -> Any:
+        """Single rights in words; roles have a field of their own."""
+        if db_field.name == "user_permissions":
+            return rights.RightsField(label="Single rights")
+        return super().formfield_for_manytomany(db_field, request, **more)
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         """Single rights are for superusers to give."""

@@ -17,9 +17,7 @@ from django.utils.safestring import SafeString
 
 from connectors import history
 from connectors.console import ConsolePage
-from kubegraf import roles
-
-_VERBS = ("view", "add", "change", "delete")
+from kubegraf import rights, roles
 
 admin.site.unregister(Group)
 
@@ -32,7 +30,7 @@ class RolePage(GroupAdmin, ConsolePage[Group]):
     ordering = ("pk",)
     search_fields = ()
     filter_horizontal = ()  # two lists side by side, which neither fit a telephone nor have names
-    readonly_fields = ("summary", "rights", "people")
+    readonly_fields = ("summary", "may_do", "people")
 
     @admin.display(description="what it is for")
     def summary(self, group: Group) -> str:
@@ -45,7 +43,7 @@ class RolePage(GroupAdmin, ConsolePage[Group]):
         return int(group.people_number)
 
     @admin.display(description="may")
-    def rights(self, group: Group) -> SafeString:
+    def may_do(self, group: Group) -> SafeString:
         """What it gives the right to, a line for each kind of thing."""
         return format_html(
             '<dl class="kg-facts">{}</dl>',
@@ -66,11 +64,17 @@ class RolePage(GroupAdmin, ConsolePage[Group]):
         """With the number of people."""
         return super().get_queryset(request).annotate(people_number=Count("user"))
 
+    def formfield_for_manytomany(
+        self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any
+    ) -> Any:
+        """Rights in words; the theme's list shows four of some hundred at a time."""
+        return rights.RightsField(label="May")
+
     def get_fieldsets(self, request: HttpRequest, obj: Group | None = None) -> Any:
         """The words; single rights to choose from only where somebody may choose them."""
         if obj is None:
             return [(None, {"fields": ("name", "permissions")})]
-        words = ("name", "summary", "rights", "people")
+        words = ("name", "summary", "may_do", "people")
         if self.has_change_permission(request, obj):
             single = {"fields": ("permissions",), "classes": ("collapse",)}
             return [(None, {"fields": words}), ("Single rights", single)]
@@ -97,14 +101,10 @@ def _in_words(group: Group) -> Iterator[tuple[str, str]]:
     plain: dict[str, list[str]] = defaultdict(list)
     more: dict[str, list[str]] = defaultdict(list)
     for right in group.permissions.select_related("content_type"):
-        model = right.content_type.model_class()
-        kind = str(model._meta.verbose_name_plural) if model else right.content_type.model
-        kind = kind[0].upper() + kind[1:]
-        verb = right.codename.partition("_")[0]
-        if right.codename == f"{verb}_{right.content_type.model}" and verb in _VERBS:
-            plain[kind].append(verb)
+        if verb := rights.verb(right):
+            plain[rights.kind(right)].append(verb)
         else:
-            more[kind].append(right.name.removeprefix("Can "))
+            more[rights.kind(right)].append(rights.deed(right))
     for kind in sorted({*plain, *more}):
-        verbs = sorted(plain[kind], key=_VERBS.index)
+        verbs = sorted(plain[kind], key=rights.VERBS.index)
         yield kind, ", ".join([*verbs, *sorted(more[kind])])

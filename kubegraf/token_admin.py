@@ -51,6 +51,8 @@ class ApiTokenAdmin(ConsolePage[ApiToken]):
     list_display = ("name", "user", "scope", "begins", "state_shown", "expires_at", "last_used_at")
     list_filter = ("scope", ("revoked_at", admin.EmptyFieldListFilter))
     search_fields = ("name", "user__username")
+    search_help_text = "Name or owner"
+    nothing_yet = "With a token a program uses the API in the name of who made it."
     list_select_related = ("user",)
     actions = None
     buttons = {"revoke": "revoke"}

@@ -37,3 +37,14 @@ def test_a_call_is_tried_out_with_the_readers_session(page: Page) -> None:
     page.locator(".live-responses-table .response-col_status", has_text="201").wait_for()
     assert Cluster.objects.get().name == "from the docs"
     picture(page, "api-docs-tried")
+
+
+@pytest.mark.parametrize(("chosen", "system"), [("Dark", "light"), ("System", "dark")])
+def test_the_description_is_as_dark_as_the_console(page: Page, chosen: str, system: Any) -> None:
+    page.emulate_media(color_scheme=system)
+    page.locator(".kg-user-button").click()
+    page.get_by_role("button", name=chosen).click()
+    page.goto("/api/docs/")
+    page.get_by_role("heading", name="clusters", exact=False).first.wait_for()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(28, 32, 34)"
+    picture(page, f"api-docs-dark-by-{chosen.lower()}")

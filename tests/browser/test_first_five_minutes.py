@@ -43,7 +43,7 @@ def test_the_first_five_minutes(
     page.goto("/")
     page.get_by_label("Username").fill("admin")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="First steps")).to_be_visible()
 
     # 2. Add a connector.

@@ -10,6 +10,8 @@ from connectors.message import Recommendation
 from connectors.models import Attempt, Connector
 from connectors.outbox import Order, delivery_for
 from events.models import Event
+from kubegraf import tokens
+from tests.browser.conftest import make_person
 from tests.browser.looking import barriers, overflow
 from tests.making import (
     make_cluster,
@@ -110,3 +112,38 @@ def test_nothing_that_a_cluster_says_runs_leads_astray_or_breaks_a_page(page: Pa
         wrong += [f"{name}: {one}" for one in barriers(page)]
     assert wrong == []
     assert alerts == []
+
+
+CUT = """() => [...document.querySelectorAll("#result_list :is(td, th)")]
+    .filter((cell) => cell.scrollWidth > cell.clientWidth + 1)
+    .map((cell) => `${cell.dataset.label}: ${cell.textContent.slice(0, 20)}`)"""
+BESIDE = """() => {
+  const list = document.querySelector("#result_list");
+  return list.offsetWidth - list.closest("[data-simplebar]").clientWidth;
+}"""
+
+
+def long_names() -> list[str]:
+    """Rows named as long as may be, without a place to break; the lists that show them."""
+    person = make_person("p" * 120, first_name="f" * 60, last_name="l" * 60, email=f"{'e' * 60}@example.com")
+    tokens.issue(person, "t" * 100, "read")
+    make_subscription(make_connector("c" * 100))
+    make_silence(reason="r" * 150, created_by=person.username)
+    return [
+        "/admin/auth/user/",
+        "/admin/kubegraf/apitoken/",
+        "/admin/connectors/connector/",
+        "/admin/events/subscription/",
+        "/admin/events/silence/",
+    ]
+
+
+def test_long_names_break_in_lists_and_push_nothing_out_of_them(page: Page) -> None:
+    found = []
+    for address in long_names():
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.goto(address)
+        found += [f"{address}, narrow: {one}" for one in page.evaluate(CUT)]
+        page.set_viewport_size({"width": 1280, "height": 900})
+        found += [f"{address}: {beside} px beside" for beside in [page.evaluate(BESIDE)] if beside > 0]
+    assert found == []

@@ -95,6 +95,32 @@ def test_the_period_is_switched_and_a_chart_can_be_read_as_a_table(page: Page) -
     assert drawn is True
 
 
+DRAWN = """() => {
+  const quiet = getComputedStyle(document.documentElement).getPropertyValue("--kg-quiet");
+  return [...document.querySelectorAll("canvas.chart")].map((canvas) => {
+    const axis = Chart.getChart(canvas).scales.y;
+    return axis.options.ticks.color === quiet && axis.ticks.length > 0;
+  });
+}"""
+
+
+def test_charts_are_labelled_in_the_colours_of_light_and_dark(page: Page) -> None:
+    a_busy_week()
+    page.reload()
+    assert page.evaluate(DRAWN) == [True, True]
+    page.locator(".kg-user-button").click()
+    page.get_by_role("button", name="Dark").click()
+    page.locator("html.dark").wait_for(state="attached")
+    page.wait_for_function(f"({DRAWN})().every(Boolean)")
+
+
+def test_the_page_follows_the_system_from_light_to_dark_and_back(page: Page) -> None:
+    page.emulate_media(color_scheme="dark")
+    page.locator("html.dark").wait_for(state="attached")
+    page.emulate_media(color_scheme="light")
+    page.locator("html:not(.dark)").wait_for(state="attached")
+
+
 def test_a_concern_leads_to_where_it_is_mended(page: Page) -> None:
     a_busy_week()
     page.reload()

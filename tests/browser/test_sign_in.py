@@ -14,7 +14,7 @@ def enter(page: Page, password: str) -> None:
     page.goto("/admin/")
     page.get_by_label("Username").fill("admin")
     page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Sign in").click()
 
 
 def test_who_signs_in_sees_the_overview(open_browser: Callable[..., Page], admin: object) -> None:
@@ -26,4 +26,6 @@ def test_who_signs_in_sees_the_overview(open_browser: Callable[..., Page], admin
 def test_a_wrong_password_is_refused_in_words(open_browser: Callable[..., Page], admin: object) -> None:
     page = open_browser()
     enter(page, f"not {PASSWORD}")
-    expect(page.get_by_text("Please enter the correct username and password")).to_be_visible()
+    refused = page.get_by_role("alert")
+    expect(refused).to_contain_text("Username or password is wrong")
+    expect(refused.get_by_role("paragraph")).to_have_count(1)

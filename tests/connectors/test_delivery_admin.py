@@ -284,6 +284,13 @@ def test_a_failed_delivery_says_why_and_what_to_do(admin_client: Client, hook: C
     assert "HTTP 401" in html
 
 
+def test_a_delivery_names_its_service_and_what_asked_for_it(admin_client: Client, hook: Connector) -> None:
+    html = admin_client.get(page_of(make_delivery(hook))).text
+
+    assert "(Webhook)" in html
+    assert "<dd>subscription no. 1</dd>" in html
+
+
 def test_an_exchange_is_laid_out_for_reading(admin_client: Client, hook: Connector) -> None:
     delivery = make_delivery(hook, status="failed")
     request = {"method": "POST", "url": "https://hooks.example.com/x", "headers": {"User-Agent": "KubeGraf"}}

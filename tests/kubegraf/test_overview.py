@@ -241,6 +241,14 @@ def test_a_calm_page_says_so(admin_client: Client) -> None:
     assert "First steps" not in html
 
 
+def test_nothing_is_said_to_be_well_while_something_is_open(admin_client: Client) -> None:
+    set_up()
+    make_event().save()
+    html = admin_client.get(OVERVIEW).text
+    assert "All is well." not in html
+    assert "KubeGraf is at work." in html
+
+
 def test_names_from_outside_are_text(admin_client: Client) -> None:
     set_up()
     make_event(title="<script>alert(1)</script>", cluster_name="<b>x</b>").save()

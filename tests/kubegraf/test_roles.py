@@ -196,6 +196,15 @@ def test_not_even_a_superuser_edits_a_role_of_ours(client: Client) -> None:
     assert (viewer.name, set(viewer.permissions.all())) == ("Viewer", rights)
 
 
+def test_rights_are_chosen_in_words_and_only_those_that_something_asks_for(client: Client) -> None:
+    client.force_login(User.objects.create_superuser("root"))
+    html = client.get(reverse("admin:auth_group_add")).text
+    for words in ("Connectors: view", "Connectors: test and resume connectors", "Roles: add"):
+        assert words in html
+    assert "History of connectors: view" in html
+    assert [word for word in ("log entry", "session", "content type", "Can ", "lease") if word in html] == []
+
+
 def test_a_superuser_makes_a_role_of_ones_own(client: Client) -> None:
     client.force_login(User.objects.create_superuser("root"))
     right = Permission.objects.get(codename="view_connector")

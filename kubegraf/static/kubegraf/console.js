@@ -29,3 +29,23 @@ document.addEventListener("submit", (event) => {
   const question = event.target.dataset && event.target.dataset.confirm;
   if (question && !window.confirm(question)) event.preventDefault();
 });
+
+/* Charts are labelled in the page's own colour. The theme's script draws them when all is loaded, and updates them
+   when light becomes dark, each time after this. */
+const labelCharts = () => {
+  const colour = getComputedStyle(document.documentElement).getPropertyValue("--kg-quiet");
+  Chart.defaults.color = colour;
+  for (const chart of Object.values(Chart.instances)) {
+    for (const scale of Object.values(chart.options.scales)) scale.ticks.color = colour;
+  }
+};
+window.addEventListener("load", labelCharts);
+new MutationObserver(labelCharts).observe(document.documentElement, { attributeFilter: ["class"] });
+
+/* Who has the system choose between light and dark sees its choice at once: the theme asks for it but once. */
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  const theme = Alpine.$data(document.documentElement);
+  const chosen = theme.adminTheme;
+  theme.adminTheme = "";
+  theme.adminTheme = chosen;
+});
