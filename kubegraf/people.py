@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.models import Permission, User
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
-NOT_OF_THEMSELVES = ("roles", "is_active")
+NOT_OF_THEMSELVES = ("roles", "is_active", "is_superuser")
 """Fields that nobody changes of themselves: they would shut themselves out, or give themselves more."""
 
 OF_ONESELF = "Nobody changes this of themselves."
@@ -21,6 +21,12 @@ def rights_of(person: User) -> set[str]:
     """
     held = Permission.objects.filter(Q(group__user=person) | Q(user=person))
     return {f"{app}.{name}" for app, name in held.values_list("content_type__app_label", "codename")}
+
+
+def rights_to_give(giver: Any) -> QuerySet[Permission]:
+    """The rights that somebody may put into a role: nobody gives more than they have."""
+    every = Permission.objects.order_by("content_type__app_label", "content_type__model", "codename")
+    return every if giver.is_superuser else every.filter(Q(group__user=giver) | Q(user=giver)).distinct()
 
 
 def reaches(user: Any, person: User) -> bool:

@@ -110,9 +110,10 @@ class PersonSerializer(StrictModelSerializer):
         person: User | None = self.instance
         if person is None or person.pk != self.context["request"].user.pk:
             return {}
-        new = {"is_active": attrs.get("is_active", person.is_active)}
-        new["roles"] = set(attrs.get("groups", person.groups.all()))
-        old = {"is_active": person.is_active, "roles": set(person.groups.all())}
+        old: dict[str, Any] = {"is_active": person.is_active, "is_superuser": person.is_superuser}
+        new = {name: attrs.get(name, value) for name, value in old.items()}
+        old["roles"] = set(person.groups.all())
+        new["roles"] = set(attrs.get("groups", old["roles"]))
         return {name: [people.OF_ONESELF] for name in people.NOT_OF_THEMSELVES if new[name] != old[name]}
 
     def create(self, validated_data: dict[str, Any]) -> User:

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 
 from connectors import history
 from connectors.console import ConsolePage
-from kubegraf import roles
+from kubegraf import people, roles
 
 _VERBS = ("view", "add", "change", "delete")
 
@@ -77,12 +77,32 @@ class RolePage(GroupAdmin, ConsolePage[Group]):
         return [(None, {"fields": words})]
 
     def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
-        """Our own roles are the same everywhere."""
-        return super().has_change_permission(request, obj) and not (obj and obj.name in roles.ROLES)
+        """Our own roles are the same everywhere; and nobody changes one that has rights they lack."""
+        allowed = super().has_change_permission(request, obj)
+        return allowed and (obj is None or roles.may_edit(request.user, obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
-        """They would be back after the next `migrate`."""
-        return super().has_delete_permission(request, obj) and not (obj and obj.name in roles.ROLES)
+        """Ours would be back after the next `migrate`; of the others, the same."""
+        allowed = super().has_delete_permission(request, obj)
+        return allowed and (obj is None or roles.may_edit(request.user, obj))
+
+    def formfield_for_manytomany(
+        self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any
+    ) -> Any:
+        """The rights to choose from: nobody puts one into a role that they lack."""
+        field = super().formfield_for_manytomany(db_field, request, **kwargs)
+        if field is not None and request is not None and db_field.name == "permissions":
+            field.queryset = people.rights_to_give(request.user).select_related("content_type")
+        return field
+
+    def delete_model(self, request: HttpRequest, obj: Group) -> None:
+        """Whoever had no other role is shut out of the console."""
+        roles.delete(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Group]) -> None:
+        """The same of several."""
+        for group in queryset:
+            roles.delete(group)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Saves, and tells the history what it gives now."""
