@@ -164,12 +164,8 @@ class PersonPage(UserAdmin[User], ConsolePage[User]):
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Saves, and gives the roles."""
-        before = _single_rights(form.instance)
+        before = people.single_rights(form.instance)
         super().save_related(request, form, formsets, change)
-        history.tell(form.instance, "single rights", before, _single_rights(form.instance))
+        history.tell(form.instance, "single rights", before, people.single_rights(form.instance))
         if "roles" in form.cleaned_data:
             roles.give(form.instance, form.chosen())
-
-
-def _single_rights(person: User) -> list[str]:
-    return sorted(person.user_permissions.values_list("name", flat=True))

@@ -107,9 +107,9 @@ class RolePage(GroupAdmin, ConsolePage[Group]):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Saves, and tells the history what it gives now."""
         group: Group = form.instance
-        before = sorted(group.permissions.values_list("name", flat=True))
+        before = roles.in_words(group)
         super().save_related(request, form, formsets, change)
-        history.tell(group, "rights", before, sorted(group.permissions.values_list("name", flat=True)))
+        history.tell(group, "rights", before, roles.in_words(group))
 
 
 def _in_words(group: Group) -> Iterator[tuple[str, str]]:

@@ -144,6 +144,18 @@ def rights_of(group: Group) -> list[str]:
     return [f"{right.content_type.app_label}.{right.codename}" for right in rights]
 
 
+def set_rights(group: Group, rights: Iterable[Permission]) -> None:
+    """Makes these the rights that a role gives."""
+    before = in_words(group)
+    group.permissions.set(rights)
+    history.tell(group, "rights", before, in_words(group))
+
+
+def in_words(group: Group) -> list[str]:
+    """The rights that a role gives, in words."""
+    return sorted(group.permissions.values_list("name", flat=True))
+
+
 def may_edit(user: Any, group: Group) -> bool:
     """Whether a role may be edited and deleted by whoever has the right to. Ours are the same everywhere."""
     return group.name not in ROLES and may_give(user, group)

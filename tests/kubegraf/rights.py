@@ -108,7 +108,12 @@ THE_API: dict[tuple[str, str], tuple[str, ...]] = {
     ("PATCH", "people/{user}/"): (ADMIN, "auth.change_user"),
     ("DELETE", "people/{user}/"): (ADMIN, "auth.delete_user"),
     ("GET", "roles/"): (ADMIN, "auth.view_group"),
+    ("POST", "roles/"): (NOBODY, "auth.add_group"),
+    ("GET", "roles/rights/"): (ADMIN, "auth.view_group"),
     ("GET", "roles/{group}/"): (ADMIN, "auth.view_group"),
+    ("PUT", "roles/{group}/"): (NOBODY, "auth.change_group"),
+    ("PATCH", "roles/{group}/"): (NOBODY, "auth.change_group"),
+    ("DELETE", "roles/{group}/"): (NOBODY, "auth.delete_group"),
     ("GET", "history/"): (
         ADMIN,
         "connectors.view_historicalconnector or events.view_historicalsubscription"
