@@ -20,7 +20,8 @@ from connectors.stretches import Stretches
 from events import access, catalog, external
 from events.cluster_check_api import ClusterChecks
 from events.handling_api import Handling
-from events.models import SEVERITIES, Cluster, Event, EventStatus, WatchLease
+from events.models import SEVERITIES, Cluster, Event, EventStatus, WatchLease, WatchState
+from events.standing import standing
 
 
 class EventSerializer(serializers.ModelSerializer[Event]):
@@ -158,22 +159,27 @@ class ClusterSerializer(StrictModelSerializer):
     kubeconfig_set = serializers.SerializerMethodField()
     watcher = serializers.SerializerMethodField(help_text="Who watches it; empty for nobody.")
     namespaces = serializers.ListField(child=serializers.CharField(max_length=253), required=False)
+    watch = serializers.SerializerMethodField(help_text="How the watch stands at this moment, in a word.")
+    watch_words = serializers.SerializerMethodField(help_text="The same in a sentence.")
     problems = serializers.DictField(read_only=True, help_text="What cannot be watched, and why.")
 
     class Meta:
         model = Cluster
         fields = (
             "id", "name", "enabled", "access", "context", "kubeconfig", "kubeconfig_set", "namespaces",
-            "watcher", "state", "state_message", "problems", "connected_since", "last_change_at",
-            "heartbeat_at", "lag_seconds", "objects_known", "stream_restarts", "nodes_known",
-            "nodes_not_ready", "created_at",
+            "watcher", "watch", "watch_words", "state", "state_message", "problems",
+            "connected_since", "last_change_at", "heartbeat_at", "lag_seconds", "objects_known",
+            "stream_restarts", "nodes_known", "nodes_not_ready", "created_at",
         )  # fmt: skip
         read_only_fields = (
             "state", "state_message", "connected_since", "last_change_at", "heartbeat_at", "lag_seconds",
             "objects_known", "stream_restarts", "nodes_known", "nodes_not_ready", "created_at",
         )  # fmt: skip
+        extra_kwargs = {
+            "state": {"help_text": "What the watcher wrote last, whether it is still there or not."}
+        }
 
-    fleeting = ("last_change_at", "heartbeat_at", "lag_seconds", "objects_known")
+    fleeting = ("watch", "watch_words", "last_change_at", "heartbeat_at", "lag_seconds", "objects_known")
 
     def get_kubeconfig_set(self, cluster: Cluster) -> bool:
         """Whether one is stored."""
@@ -183,6 +189,14 @@ class ClusterSerializer(StrictModelSerializer):
         """The holder of its lease."""
         lease: WatchLease | None = getattr(cluster, "watch_lease", None)
         return lease.holder if lease else ""
+
+    def get_watch(self, cluster: Cluster) -> str:
+        """What a watcher wrote counts only while it is heard of."""
+        return standing(cluster).word
+
+    def get_watch_words(self, cluster: Cluster) -> str:
+        """The sentence."""
+        return standing(cluster).words
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Checks that what is said can be used to reach the cluster."""
@@ -204,6 +218,7 @@ class ClusterFilters(filters.FilterSet):
 
     name = filters.CharFilter()
     enabled = YesOrNo()
+    state = filters.MultipleChoiceFilter(choices=WatchState.choices)
 
 
 class ClusterViewSet(ClusterChecks, EditApi):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -331,10 +332,34 @@ def test_how_a_cluster_goes_can_be_read_and_not_written(caller: Caller) -> None:
     assert list(mistakes(answer)) == ["state"]
 
 
+def test_a_cluster_whose_watcher_is_not_heard_of_is_not_said_to_be_watched(caller: Caller) -> None:
+    now = timezone.now()
+    make_cluster("eu", state="watching", heartbeat_at=now)
+    make_cluster("us", state="watching", heartbeat_at=now - timedelta(minutes=5))
+    make_cluster("asia", state="watching", heartbeat_at=now, enabled=False)
+    assert {
+        row["name"]: (row["watch"], row["watch_words"]) for row in caller.get("clusters/")["results"]
+    } == {
+        "eu": ("watching", "All that is looked for is watched."),
+        "us": ("not watched", "Its watcher has not been heard of for 5 min. Does one run?"),
+        "asia": ("switched off", "It is switched off, and not watched."),
+    }
+
+
+def test_clusters_are_found_by_what_their_watcher_said(caller: Caller) -> None:
+    make_cluster("eu", state="watching")
+    make_cluster("us", state="unreachable")
+    assert [row["name"] for row in caller.get("clusters/", state="unreachable")["results"]] == ["us"]
+    found = caller.get("clusters/", state=["unreachable", "watching"])["results"]
+    assert [row["name"] for row in found] == ["eu", "us"]
+
+
 def test_what_was_read_of_a_cluster_can_be_sent_in_while_its_watch_goes_on(caller: Caller) -> None:
     cluster = make_cluster(heartbeat_at=timezone.now(), objects_known=1)
     read = caller.get(f"clusters/{cluster.pk}/")
-    Cluster.objects.update(heartbeat_at=timezone.now(), last_change_at=timezone.now(), objects_known=2)
+    Cluster.objects.update(
+        heartbeat_at=timezone.now() - timedelta(minutes=5), last_change_at=timezone.now(), objects_known=2
+    )
     caller.put(f"clusters/{cluster.pk}/", {**read, "enabled": False})
     cluster.refresh_from_db()
     assert (cluster.enabled, cluster.objects_known) == (False, 2)
