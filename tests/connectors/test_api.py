@@ -263,7 +263,17 @@ def test_a_misspelt_filter_is_an_error_and_not_everything(caller: Caller) -> Non
 
 
 @pytest.mark.parametrize(
-    "query", ["enabled=1", "enabled=yes", "enabled=null", "enabled=", "name=", "name=a&name=b", "type="]
+    "query",
+    [
+        "enabled=1",
+        "enabled=yes",
+        "enabled=null",
+        "enabled=",
+        "name=",
+        "name=%20",
+        "name=a&name=b",
+        "type=",
+    ],
 )
 def test_a_filter_that_says_nothing_clear_is_an_error_and_not_everything(caller: Caller, query: str) -> None:
     answer = caller.call("GET", f"connectors/?{query}")
