@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from connectors import cancellation, dead_letters, export, outbox, query, registry
 from connectors.engine import leases
 from connectors.errors import Reason
-from connectors.filters import Id, Moment
+from connectors.filters import Choices, Id, Moment, Search
 from connectors.models import UNSETTLED, Attempt, Delivery, DeliveryStatus
 from connectors.rest import Api, Conflict, StrictSerializer, Word
 from connectors.stretches import Stretches
@@ -128,10 +128,11 @@ class CancelSerializer(StrictSerializer):
 class DeliveryFilters(filters.FilterSet):
     """Which deliveries to list."""
 
-    status = filters.MultipleChoiceFilter(choices=DeliveryStatus.choices)
+    search = Search("connector_name", "message__title", "message__resource", "message_id", "key", "note")
+    status = Choices(choices=DeliveryStatus.choices)
     connector = Id(field_name="connector_id")
     type = filters.ChoiceFilter(field_name="provider", choices=registry.choices())
-    reason = filters.MultipleChoiceFilter(choices=[(reason.value, reason.value) for reason in Reason])
+    reason = Choices(choices=[(reason.value, reason.value) for reason in Reason])
     event = filters.CharFilter(field_name="message_id")
     key = filters.CharFilter()
     sent_in = filters.UUIDFilter(field_name="sent_in_id")
@@ -167,7 +168,7 @@ class DeliveryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
     filterset_class = DeliveryFilters
     order = ("-created_at", "-id")
     stretches = Stretches(
-        slow=("type", "reason", "key", "event_type", "severity", "cluster", "namespace"),
+        slow=("search", "type", "reason", "key", "event_type", "severity", "cluster", "namespace"),
         few=("event", "sent_in"),
         leading=("connector", "status"),
     )

@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from connectors.editing import EditApi
-from connectors.filters import YesOrNo
+from connectors.filters import Search, YesOrNo
 from connectors.rest import StrictModelSerializer
 from connectors.versions import version_of
 from kubegraf import people, roles
@@ -171,6 +171,7 @@ class PersonSerializer(StrictModelSerializer):
 class PersonFilters(filters.FilterSet):
     """Which people to list."""
 
+    search = Search("username", "first_name", "last_name", "email")
     username = filters.CharFilter()
     email = filters.CharFilter(lookup_expr="iexact")
     role = filters.CharFilter(field_name="groups__name", help_text="The name of a role that they have.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.utils import timezone
@@ -256,6 +258,53 @@ def test_connectors_are_filtered(caller: Caller) -> None:
         assert [row["name"] for row in caller.get("connectors/", **query)["results"]] == names, query
 
 
+def test_connectors_are_found_by_how_they_fare(caller: Caller) -> None:
+    now = timezone.now()
+    for name, columns in {
+        "untried": {},
+        "working": {"last_success_at": now},
+        "failing": {"last_success_at": now, "last_failure_at": now + timedelta(seconds=1)},
+        "open": {"last_success_at": now, "breaker": "open"},
+        "paused": {"paused_at": now, "last_success_at": now},
+    }.items():
+        Connector.objects.filter(pk=make_connector(name).pk).update(**columns)
+    for state, names in (
+        ("untried", ["untried"]),
+        ("working", ["working"]),
+        ("failing", ["failing", "open"]),
+        ("paused", ["paused"]),
+    ):
+        rows = caller.get("connectors/", state=state)["results"]
+        assert [(row["name"], row["state"]) for row in rows] == [(name, state) for name in names]
+
+
+def test_deliveries_are_found_by_words_all_of_which_they_have(caller: Caller) -> None:
+    connector = make_connector("Team hook")
+    make_delivery(connector, status="failed", note="The host 100% refused it")
+    make_delivery(connector, status="delivered")
+    for words, statuses in (
+        ("refused", {"failed"}),
+        ("TEAM refused", {"failed"}),
+        ("refused team nowhere", set()),
+        ("'host 100% refused'", {"failed"}),
+        ('"refused host"', set()),
+        ("_", set()),
+        ("hook", {"failed", "delivered"}),
+    ):
+        found = caller.get("deliveries/", search=words)["results"]
+        assert {row["status"] for row in found} == statuses, words
+
+
+def test_words_to_search_for_are_few(caller: Caller) -> None:
+    caller.get("deliveries/", search=" ".join(["a"] * 20))
+    for words, text in (
+        (" ".join(["a"] * 21), "These are more than 20 words."),
+        ("a" * 501, "Ensure this value has at most 500 characters (it has 501)."),
+    ):
+        answer = caller.call("GET", f"deliveries/?{urlencode({'search': words})}")
+        assert mistakes(answer.json()) == {"search": [text]}
+
+
 def test_a_misspelt_filter_is_an_error_and_not_everything(caller: Caller) -> None:
     answer = caller.call("GET", "deliveries/?sttus=failed")
     assert answer.status_code == 400
@@ -270,9 +319,12 @@ def test_a_misspelt_filter_is_an_error_and_not_everything(caller: Caller) -> Non
         "enabled=null",
         "enabled=",
         "name=",
-        "name=%20",
         "name=a&name=b",
         "type=",
+        "name=%20",
+        "name=%0A",
+        "search=",
+        "search=%20",
     ],
 )
 def test_a_filter_that_says_nothing_clear_is_an_error_and_not_everything(caller: Caller, query: str) -> None:

@@ -187,6 +187,27 @@ def test_a_subscription_that_cannot_hold_is_refused_by_field(
     assert Subscription.objects.count() == 0
 
 
+def test_a_subscription_is_told_in_words(caller: Caller) -> None:
+    row = make_subscription(make_connector(), "hpa_maxed", min_severity="high")
+    assert caller.get(f"subscriptions/{row.pk}/")["words"] == row.in_words
+    read = caller.get(f"subscriptions/{row.pk}/")
+    assert caller.put(f"subscriptions/{row.pk}/", {**read, "min_severity": "low"})["words"] != row.in_words
+
+
+def test_subscriptions_are_found_by_severity_hours_and_the_name_of_their_connector(caller: Caller) -> None:
+    hours = {"timezone": "UTC", "from": "08:00", "to": "18:00"}
+    by_day = make_subscription(make_connector("Day shift"), min_severity="high", schedule=hours)
+    always = make_subscription(make_connector("Everybody"), min_severity="low")
+    for query, row in (
+        ({"min_severity": "high"}, by_day),
+        ({"min_severity": "low"}, always),
+        ({"hours": "true"}, by_day),
+        ({"hours": "false"}, always),
+        ({"search": "shift"}, by_day),
+    ):
+        assert [found["id"] for found in caller.get("subscriptions/", **query)["results"]] == [row.pk], query
+
+
 def test_subscriptions_are_found_by_connector(caller: Caller) -> None:
     one, two = make_connector("one"), make_connector("two")
     make_subscription(one, "hpa_maxed")
@@ -288,6 +309,29 @@ def test_events_are_filtered(caller: Caller) -> None:
         ({"until": "2999-01-01T00:00:00Z"}, 2),
     ):
         assert len(caller.get("events/", **query)["results"]) == found, query
+
+
+def test_events_are_found_by_words_and_by_whether_somebody_is_on_them(caller: Caller) -> None:
+    now = timezone.now()
+    rows = {
+        "needed": {},
+        "acknowledged": {"acknowledged_at": now},
+        "silenced": {"held": True},
+        "muted": {"muted": "for its own reasons"},
+        "over": {"status": "resolved", "resolved_at": now},
+        "by hand": {"status": "resolved", "resolved_at": now, "resolved_by": "ada"},
+    }
+    for title, columns in rows.items():
+        make_event(fingerprint=title, title=f"It is {title}", **columns).save()
+    for query, titles in (
+        ({"search": "is needed"}, ["needed"]),
+        ({"search": "is", "attention": "silenced"}, ["silenced"]),
+        ({"attention": "needed"}, ["needed"]),
+        ({"attention": "acknowledged"}, ["acknowledged"]),
+        ({"attention": "by_hand"}, ["by hand"]),
+    ):
+        found = [row["title"].removeprefix("It is ") for row in caller.get("events/", **query)["results"]]
+        assert found == titles, query
 
 
 def test_events_are_neither_changed_nor_deleted(caller: Caller) -> None:

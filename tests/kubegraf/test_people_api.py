@@ -99,6 +99,7 @@ def test_people_are_listed_by_name_in_as_many_queries_however_many_they_are(
         ({"is_active": "false"}, ["eve"]),
         ({"username": "ada"}, ["ada"]),
         ({"email": "ADA@example.com"}, ["ada"]),
+        ({"search": "example AD"}, ["ada"]),
     ],
 )
 def test_people_are_found_by_what_is_known_of_them(
