@@ -21,7 +21,7 @@ from connectors.stretches import Stretches
 from events import access, catalog, external, handling
 from events.cluster_check_api import ClusterChecks
 from events.handling_api import Handling
-from events.models import SEVERITIES, Cluster, Event, EventStatus, WatchLease, WatchState
+from events.models import SEVERITIES, Access, Cluster, Event, EventStatus, WatchLease, WatchState
 from events.standing import standing
 
 
@@ -174,7 +174,7 @@ class ClusterSerializer(StrictModelSerializer):
 
     kubeconfig = serializers.CharField(
         write_only=True, required=False, allow_blank=True, trim_whitespace=False,
-        help_text="With access “kubeconfig”. Left out, the stored one stays.",
+        help_text="With access “kubeconfig”. Left out, the stored one stays; with another access it goes.",
     )  # fmt: skip
     kubeconfig_set = serializers.SerializerMethodField()
     watcher = serializers.SerializerMethodField(help_text="Who watches it; empty for nobody.")
@@ -219,11 +219,16 @@ class ClusterSerializer(StrictModelSerializer):
         return standing(cluster).words
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Checks that what is said can be used to reach the cluster."""
+        """Checks that what is said can be used to reach the cluster; what belongs to another access goes."""
         now = self.instance or Cluster()
+        chosen = attrs.get("access", now.access)
+        if chosen != Access.KUBECONFIG:
+            attrs.setdefault("kubeconfig", "")
+        if chosen == Access.IN_CLUSTER:
+            attrs.setdefault("context", "")
         entered = attrs.get("kubeconfig")
         problems = access.problems(
-            attrs.get("access", now.access),
+            chosen,
             attrs.get("context", now.context),
             now.kubeconfig if entered is None else entered,
             entered=bool(entered),

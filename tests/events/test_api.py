@@ -360,6 +360,21 @@ def test_a_kubeconfig_left_out_stays(caller: Caller) -> None:
     assert (stored.kubeconfig, stored.namespaces) == (KUBECONFIG, ["shop"])
 
 
+@pytest.mark.parametrize("access", ["context", "in_cluster"])
+def test_with_another_access_the_stored_kubeconfig_is_forgotten(caller: Caller, access: str) -> None:
+    cluster = make_cluster(access="kubeconfig", kubeconfig=KUBECONFIG, context="production")
+    answer = caller.patch(f"clusters/{cluster.pk}/", {"access": access})
+    cluster.refresh_from_db()
+    assert (answer["kubeconfig_set"], cluster.kubeconfig) == (False, "")
+    assert cluster.context == {"context": "production", "in_cluster": ""}[access]
+
+
+def test_a_context_that_the_access_does_not_have_is_refused(caller: Caller) -> None:
+    cluster = make_cluster(access="kubeconfig", kubeconfig=KUBECONFIG)
+    body = {"access": "in_cluster", "context": "production"}
+    assert list(mistakes(caller.patch(f"clusters/{cluster.pk}/", body, 400))) == ["context"]
+
+
 def test_a_kubeconfig_that_cannot_be_used_is_refused_without_an_echo(caller: Caller) -> None:
     program = KUBECONFIG.replace("token: hush-hush-4711", "exec: {command: hush-hush}")
     body = {"name": "production", "access": "kubeconfig", "kubeconfig": program}
