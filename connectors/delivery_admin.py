@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from connectors import cancellation, delivery_page, export, looking_back, moments, outbox
+from connectors import cancellation, delivery_page, export, looking_back, moments, outbox, remedies
 from connectors.console import COUNTED, RecordPage, badge
 from connectors.delivery_page import event_type_of, pretty, severity_of, title_of
 from connectors.engine import leases
@@ -276,7 +276,7 @@ class DeliveryAdmin(RecordPage[Delivery]):
             "said": _SAID.get(delivery.status, "What is to be said"),
             "settled": moments.shown(delivery.settled_at, now) if delivery.settled_at else "",
             "next_try": self.next_try(delivery),
-            "trouble": delivery_page.trouble(delivery),
+            "trouble": remedies.trouble(delivery),
             "steps": delivery_page.timeline(delivery, now, being_sent=_is_being_sent(delivery)),
             "card": delivery_page.card(delivery),
             "raw": pretty(delivery.message),

@@ -16,7 +16,7 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from connectors import cancellation, dead_letters, export, outbox, query, registry
+from connectors import cancellation, dead_letters, export, outbox, query, registry, remedies
 from connectors.engine import leases
 from connectors.errors import Reason
 from connectors.filters import Choices, Id, Moment, Search
@@ -75,6 +75,10 @@ class DeliveryDetailSerializer(DeliverySerializer):
     """A message on its way through a connector, with what was to be said and every attempt."""
 
     attempts = AttemptSerializer(many=True, read_only=True)
+    meaning = serializers.SerializerMethodField(
+        help_text="What its failure means; empty where it has not failed."
+    )
+    remedy = serializers.SerializerMethodField(help_text="What to do about it.")
     message = serializers.SerializerMethodField()
 
     @extend_schema_field(serializers.DictField())
@@ -82,8 +86,18 @@ class DeliveryDetailSerializer(DeliverySerializer):
         """As it is on record; empty where that is no message."""
         return delivery.message if isinstance(delivery.message, dict) else {}
 
+    def get_meaning(self, delivery: Delivery) -> str:
+        """A sentence."""
+        found = remedies.trouble(delivery)
+        return found.meaning if found else ""
+
+    def get_remedy(self, delivery: Delivery) -> str:
+        """A sentence."""
+        found = remedies.trouble(delivery)
+        return found.advice if found else ""
+
     class Meta(DeliverySerializer.Meta):
-        fields = (*DeliverySerializer.Meta.fields, "message", "attempts")
+        fields = (*DeliverySerializer.Meta.fields, "meaning", "remedy", "message", "attempts")
         read_only_fields = fields
 
 

@@ -426,6 +426,20 @@ def test_what_is_not_there_is_not_found(caller: Caller, name: str) -> None:
         assert caller.call("GET", f"{collection}/{name}/").status_code == 404
 
 
+def test_a_delivery_that_failed_says_what_that_means_and_what_to_do(caller: Caller) -> None:
+    connector = make_connector()
+    words = []
+    for status in ("failed", "retrying", "delivered"):
+        delivery = make_delivery(connector, status=status, reason="timeout")
+        told = caller.get(f"deliveries/{delivery.pk}/")
+        words.append((told["meaning"], told["remedy"]))
+    timeout = (
+        "The receiver did not answer in time.",
+        "See whether it is up and not overloaded. It may have taken the message all the same.",
+    )
+    assert words == [timeout, timeout, ("", "")]
+
+
 def test_redeliver_sends_a_settled_delivery_once_more(caller: Caller) -> None:
     delivery = make_delivery(make_connector(), status=DeliveryStatus.FAILED, settled_at=timezone.now())
     assert caller.post(f"deliveries/{delivery.pk}/redeliver/", status=200)["status"] == "pending"

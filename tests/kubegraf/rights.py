@@ -92,6 +92,7 @@ THE_API: dict[tuple[str, str], tuple[str, ...]] = {
     ("GET", "clusters/"): (VIEWER, "events.view_cluster"),
     ("POST", "clusters/"): (ADMIN, "events.add_cluster"),
     ("POST", "clusters/check/"): (ADMIN, "events.add_cluster"),
+    ("GET", "clusters/contexts/"): (ADMIN, "events.add_cluster or events.change_cluster"),
     ("GET", "clusters/{cluster}/"): (VIEWER, "events.view_cluster"),
     ("PUT", "clusters/{cluster}/"): (ADMIN, "events.change_cluster"),
     ("PATCH", "clusters/{cluster}/"): (ADMIN, "events.change_cluster"),
