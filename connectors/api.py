@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
@@ -18,8 +19,8 @@ from connectors import outbox, registry, schema, setup, trial
 from connectors.delivery_api import DeliveryDetailSerializer
 from connectors.editing import EditApi
 from connectors.errors import SendError
-from connectors.filters import YesOrNo
-from connectors.health import State, health, result_of_test
+from connectors.filters import Search, YesOrNo
+from connectors.health import IN_STATE, State, health, result_of_test
 from connectors.message import JSONDict
 from connectors.models import BreakerState, Connector, DeliveryStatus
 from connectors.preview_api import PreviewActions
@@ -158,10 +159,18 @@ class ConnectorSerializer(StrictModelSerializer):
 class ConnectorFilters(filters.FilterSet):
     """Which connectors to list."""
 
+    search = Search("name")
     name = filters.CharFilter()
     type = filters.ChoiceFilter(field_name="provider", choices=registry.choices())
     enabled = YesOrNo()
     paused = YesOrNo(field_name="paused_at", lookup_expr="isnull", exclude=True)
+    state = filters.ChoiceFilter(
+        choices=[(state.value, state.value) for state in IN_STATE], method="in_state"
+    )
+
+    def in_state(self, queryset: QuerySet[Connector], name: str, value: str) -> QuerySet[Connector]:
+        """Those that fare so, as far as the database can tell."""
+        return queryset.filter(IN_STATE[State(value)])
 
 
 class RedeliverSerializer(StrictSerializer):

@@ -5,22 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import F, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from connectors.connector_page import share_in_words
 from connectors.console import ConsolePage, badge
-from connectors.health import State, health
-from connectors.models import BreakerState, Connector
+from connectors.health import IN_STATE, State, health
+from connectors.models import Connector
 from connectors.moments import shown
 from connectors.vitals import Vitals, vitals_of
-
-_FAILED_LAST = Q(last_failure_at__gt=F("last_success_at")) | Q(
-    last_success_at=None, last_failure_at__isnull=False
-)
-_IN_TROUBLE = _FAILED_LAST | ~Q(breaker=BreakerState.CLOSED)
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -29,23 +24,16 @@ class StateFilter(admin.SimpleListFilter):
     title = "state"
     parameter_name = "state"
 
-    _CONDITIONS = {
-        State.PAUSED: Q(paused_at__isnull=False),
-        State.FAILING: Q(paused_at=None) & _IN_TROUBLE,
-        State.UNTRIED: Q(paused_at=None, last_success_at=None) & ~_IN_TROUBLE,
-        State.WORKING: Q(paused_at=None, last_success_at__isnull=False) & ~_IN_TROUBLE,
-    }
-
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """The states that the database can tell."""
-        return [(state.value, state.value.capitalize()) for state in self._CONDITIONS]
+        return [(state.value, state.value.capitalize()) for state in IN_STATE]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Connector]) -> QuerySet[Connector]:
         """The connectors in that state."""
         wanted = self.value()
-        if wanted not in self._CONDITIONS:
+        if wanted not in IN_STATE:
             return queryset
-        return queryset.filter(pk__in=Connector.objects.filter(self._CONDITIONS[State(wanted)]).values("pk"))
+        return queryset.filter(pk__in=Connector.objects.filter(IN_STATE[State(wanted)]).values("pk"))
 
 
 class FaringList(ConsolePage[Connector]):

@@ -6,21 +6,23 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from django.contrib import messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.text import capfirst
+from django.utils.text import capfirst, smart_split
 from django.views.decorators.http import require_POST
 
 from connectors import history
+from connectors.filters import MOST_WORDS
 from connectors.history_rows import rows
 
 if TYPE_CHECKING:  # the theme's own classes have no types; they are Django's, looking otherwise
@@ -102,6 +104,15 @@ class ConsolePage(ModelAdmin[M]):
         """The list, titled by what it holds: the admin's own title tells everybody to select one."""
         title = capfirst(self.opts.verbose_name_plural)
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[M], search_term: str
+    ) -> tuple[QuerySet[M], bool]:
+        """What has all these words. Hundreds of them are more than a database takes."""
+        if len(list(smart_split(search_term))) > MOST_WORDS:
+            self.message_user(request, f"Search for {MOST_WORDS} words at most.", messages.WARNING)
+            return queryset.none(), False
+        return super().get_search_results(request, queryset, search_term)
 
     def may(self, request: HttpRequest, right: str, row: M | None = None) -> bool:
         """Whether somebody may do what takes this right."""

@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from connectors import cancellation, delivery_page, export, moments, redelivery, registry
+from connectors import cancellation, delivery_page, export, moments, redelivery, registry, remedies
 from connectors.console import COUNTED, badge
 from connectors.delivery_page import event_type_of, pretty, severity_of, title_of
 from connectors.engine import leases
@@ -256,7 +256,7 @@ class DeliveryAdmin(LookingBackPage[Delivery]):
             "said": _SAID.get(delivery.status, "What is to be said"),
             "settled": moments.shown(delivery.settled_at, now) if delivery.settled_at else "",
             "next_try": self.next_try(delivery),
-            "trouble": delivery_page.trouble(delivery),
+            "trouble": remedies.trouble(delivery),
             "steps": delivery_page.timeline(delivery, now, being_sent=_is_being_sent(delivery)),
             "card": delivery_page.card(delivery),
             "raw": pretty(delivery.message),

@@ -16,10 +16,10 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from connectors import cancellation, dead_letters, export, query, redelivery, registry
+from connectors import cancellation, dead_letters, export, query, redelivery, registry, remedies
 from connectors.engine import leases
 from connectors.errors import Reason
-from connectors.filters import Id, Moment
+from connectors.filters import Choices, Id, Moment, Search
 from connectors.models import Attempt, Delivery, DeliveryStatus
 from connectors.rest import Api, Conflict, StrictSerializer, Word
 from connectors.stretches import Stretches
@@ -75,6 +75,10 @@ class DeliveryDetailSerializer(DeliverySerializer):
     """A message on its way through a connector, with what was to be said and every attempt."""
 
     attempts = AttemptSerializer(many=True, read_only=True)
+    meaning = serializers.SerializerMethodField(
+        help_text="What its failure means; empty where it has not failed."
+    )
+    remedy = serializers.SerializerMethodField(help_text="What to do about it.")
     message = serializers.SerializerMethodField()
 
     @extend_schema_field(serializers.DictField())
@@ -82,8 +86,18 @@ class DeliveryDetailSerializer(DeliverySerializer):
         """As it is on record; empty where that is no message."""
         return delivery.message if isinstance(delivery.message, dict) else {}
 
+    def get_meaning(self, delivery: Delivery) -> str:
+        """A sentence."""
+        found = remedies.trouble(delivery)
+        return found.meaning if found else ""
+
+    def get_remedy(self, delivery: Delivery) -> str:
+        """A sentence."""
+        found = remedies.trouble(delivery)
+        return found.advice if found else ""
+
     class Meta(DeliverySerializer.Meta):
-        fields = (*DeliverySerializer.Meta.fields, "message", "attempts")
+        fields = (*DeliverySerializer.Meta.fields, "meaning", "remedy", "message", "attempts")
         read_only_fields = fields
 
 
@@ -128,10 +142,11 @@ class CancelSerializer(StrictSerializer):
 class DeliveryFilters(filters.FilterSet):
     """Which deliveries to list."""
 
-    status = filters.MultipleChoiceFilter(choices=DeliveryStatus.choices)
+    search = Search("connector_name", "message__title", "message__resource", "message_id", "key", "note")
+    status = Choices(choices=DeliveryStatus.choices)
     connector = Id(field_name="connector_id")
     type = filters.ChoiceFilter(field_name="provider", choices=registry.choices())
-    reason = filters.MultipleChoiceFilter(choices=[(reason.value, reason.value) for reason in Reason])
+    reason = Choices(choices=[(reason.value, reason.value) for reason in Reason])
     event = filters.CharFilter(field_name="message_id")
     key = filters.CharFilter()
     sent_in = filters.UUIDFilter(field_name="sent_in_id")
@@ -167,7 +182,7 @@ class DeliveryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
     filterset_class = DeliveryFilters
     order = ("-created_at", "-id")
     stretches = Stretches(
-        slow=("type", "reason", "key", "event_type", "severity", "cluster", "namespace"),
+        slow=("search", "type", "reason", "key", "event_type", "severity", "cluster", "namespace"),
         few=("event", "sent_in"),
         leading=("connector", "status"),
     )

@@ -115,12 +115,6 @@ def card(delivery: Delivery) -> Card | None:
     return Card(message, text.facts(message), text.details(message), text.link(message))
 
 
-def trouble(delivery: Delivery) -> remedies.Remedy | None:
-    """What its failure means and what to do; None where it has not failed."""
-    failed = delivery.status in (DeliveryStatus.FAILED, DeliveryStatus.RETRYING)
-    return remedies.remedy(delivery.reason) if failed else None
-
-
 def others(delivery: Delivery) -> list[Delivery]:
     """The other deliveries of the same event, oldest first, one more than OTHERS where there are more."""
     same = Delivery.objects.filter(message_id=delivery.message_id).exclude(pk=delivery.pk)

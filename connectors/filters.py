@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
 from django.utils.dateparse import parse_datetime
+from django.utils.text import smart_split, unescape_string_literal
 from django_filters import rest_framework as filters
 from django_filters.fields import IsoDateTimeField
 from drf_spectacular.utils import extend_schema_field
@@ -60,6 +64,13 @@ class YesOrNo(filters.BooleanFilter):
         super().__init__(*args, widget=forms.TextInput, **kwargs)
 
 
+class Choices(filters.MultipleChoiceFilter):
+    """Any of several words, of a column of the row itself: no row is found twice."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(distinct=False, **kwargs)
+
+
 class _MomentField(IsoDateTimeField):
     def clean(self, value: Any) -> datetime | None:
         """The moment, or None where none is asked."""
@@ -70,6 +81,43 @@ class Moment(filters.IsoDateTimeFilter):
     """A date and time with its offset from UTC (RFC 3339)."""
 
     field_class = _MomentField
+
+
+MOST_WORDS = 20
+"""What is searched for is a few words; each costs a look at every column."""
+
+
+class _WordsField(forms.CharField):
+    def clean(self, value: Any) -> list[str]:
+        """The words; those in quotation marks are one. Raises ValidationError."""
+        if value is None:
+            return []
+        found = [_unquoted(word) for word in smart_split(super().clean(value))]
+        if len(found) > MOST_WORDS:
+            raise ValidationError(f"These are more than {MOST_WORDS} words.")
+        return found
+
+
+def _unquoted(word: str) -> str:
+    return (
+        unescape_string_literal(word) if len(word) > 1 and word[0] in "'\"" and word[0] == word[-1] else word
+    )
+
+
+class Search(filters.CharFilter):
+    """Words, each of which is in one of these columns: as the search of the console's list finds them."""
+
+    field_class = _WordsField
+
+    def __init__(self, *columns: str) -> None:
+        super().__init__(max_length=500, help_text="Words, all of which it has, or “several in a row”.")
+        self.columns = columns
+
+    def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
+        """Those that have all of them."""
+        for word in value or ():
+            qs = qs.filter(reduce(or_, (Q(**{f"{name}__icontains": word}) for name in self.columns)))
+        return qs
 
 
 class _IdField(forms.DecimalField):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from django.db.models import F, Q
 from django.utils import timezone
 
 from connectors import text
@@ -20,6 +21,20 @@ class State(StrEnum):
     FAILING = "failing"
     UNTRIED = "untried"
     WORKING = "working"
+
+
+_FAILED_LAST = Q(last_failure_at__gt=F("last_success_at")) | Q(
+    last_success_at=None, last_failure_at__isnull=False
+)
+_IN_TROUBLE = _FAILED_LAST | ~Q(breaker=BreakerState.CLOSED)
+
+IN_STATE = {
+    State.PAUSED: Q(paused_at__isnull=False),
+    State.FAILING: Q(paused_at=None) & _IN_TROUBLE,
+    State.UNTRIED: Q(paused_at=None, last_success_at=None) & ~_IN_TROUBLE,
+    State.WORKING: Q(paused_at=None, last_success_at__isnull=False) & ~_IN_TROUBLE,
+}
+"""The connectors in each of the states that the database can tell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ def check(asked: QueryDict, known: Collection[str], several: Collection[str] = (
         if len(values) > 1 and name not in several:
             wrong[name] = ["This may be asked once."]
         # Else it would be no filter at all: everything, where a script's variable is not set.
-        if "" in values:
+        if not all(value.strip() for value in values):
             wrong[name] = ["This is empty. Leave it out to ask for all."]
     if wrong:
         raise InvalidQuery(wrong)

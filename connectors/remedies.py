@@ -1,10 +1,11 @@
-"""Why deliveries fail, in words, and what a person can do about it. Pure."""
+"""Why deliveries fail, in words, and what a person can do about it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from connectors.errors import Reason
+from connectors.models import Delivery, DeliveryStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,12 @@ _REMEDIES = {
 def remedy(reason: str) -> Remedy | None:
     """What that reason means; None where there is none."""
     return _REMEDIES[Reason(reason)] if reason in _REMEDIES else None
+
+
+def trouble(delivery: Delivery) -> Remedy | None:
+    """What the failure of a delivery means and what to do; None where it has not failed."""
+    failed = delivery.status in (DeliveryStatus.FAILED, DeliveryStatus.RETRYING)
+    return remedy(delivery.reason) if failed else None
 
 
 def label(reason: str) -> str:

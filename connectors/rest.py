@@ -103,7 +103,9 @@ class Filters(DjangoFilterBackend):
         """The rows asked for. Raises InvalidQuery, by parameter."""
         filterset_class = self.get_filterset_class(view, queryset)
         if filterset_class is not None and getattr(view, "detail", None) is False:
-            known = {*filterset_class.base_filters, LIMIT, CURSOR}
+            known = {*filterset_class.base_filters}
+            if getattr(view, "paginator", None) is not None:
+                known |= {LIMIT, CURSOR}
             query.check(request.GET, known, several(filterset_class))
         try:
             return super().filter_queryset(request, queryset, view)

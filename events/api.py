@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, serializers, status
@@ -11,11 +12,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from connectors.encodable import json_bytes
-from connectors.filters import Id, Moment, YesOrNo
+from connectors.filters import Choices, Id, Moment, Search, YesOrNo
 from connectors.message import JSONDict, Severity, Status
 from connectors.rest import Api, StrictSerializer, Word
 from connectors.stretches import Stretches
-from events import catalog, external
+from events import catalog, external, handling
 from events.handling_api import Handling
 from events.models import SEVERITIES, Event, EventStatus
 
@@ -125,17 +126,27 @@ def _idempotency_key(request: Request) -> str:
 class EventFilters(filters.FilterSet):
     """Which events to list."""
 
-    status = filters.MultipleChoiceFilter(choices=EventStatus.choices)
-    severity = filters.MultipleChoiceFilter(choices=SEVERITIES)
-    event_type = filters.MultipleChoiceFilter(choices=[(name, name) for name in catalog.EVENT_TYPES])
+    search = Search("title", "resource", "subject", "namespace", "cluster_name")
+    status = Choices(choices=EventStatus.choices)
+    severity = Choices(choices=SEVERITIES)
+    event_type = Choices(choices=[(name, name) for name in catalog.EVENT_TYPES])
     cluster = filters.CharFilter(field_name="cluster_name")
     namespace = filters.CharFilter()
     resource = filters.CharFilter()
     since = Moment(field_name="first_seen", lookup_expr="gte")
     until = Moment(field_name="first_seen", lookup_expr="lt")
+    attention = filters.ChoiceFilter(
+        choices=[(word, word) for word in handling.ATTENTION],
+        method="of_attention",
+        help_text="`needed`: open, not held back, and nobody on it; `by_hand`: resolved by hand.",
+    )
     acknowledged = YesOrNo(field_name="acknowledged_at", lookup_expr="isnull", exclude=True)
     silenced = YesOrNo(field_name="held")
     silence = Id(field_name="silence_id")
+
+    def of_attention(self, queryset: QuerySet[Event], name: str, value: str) -> QuerySet[Event]:
+        """Those that are so."""
+        return queryset.filter(handling.ATTENTION[value])
 
 
 class EventViewSet(Handling, mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
@@ -146,7 +157,16 @@ class EventViewSet(Handling, mixins.ListModelMixin, mixins.RetrieveModelMixin, A
     filterset_class = EventFilters
     order = ("-first_seen", "-id")
     stretches = Stretches(
-        slow=("severity", "cluster", "namespace", "resource", "acknowledged", "silenced"),
+        slow=(
+            "search",
+            "severity",
+            "cluster",
+            "namespace",
+            "resource",
+            "attention",
+            "acknowledged",
+            "silenced",
+        ),
         few=("silence",),
         leading=("event_type", "status"),
     )

@@ -10,9 +10,11 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from connectors import query
 from connectors.rest import StrictSerializer, Word
 from events import access
 from events.cluster.checkup import Answer, Reviewed
+from events.cluster.local import Contexts, contexts
 from events.models import Access, Cluster
 from events.rights import check_cluster
 
@@ -70,10 +72,30 @@ class CheckupSerializer(serializers.Serializer[Any]):
     seconds = serializers.FloatField(help_text="How long it took.")
 
 
+class ContextsSerializer(serializers.Serializer[Contexts]):
+    """The contexts that there are on the server, as far as the web process can read them."""
+
+    names = serializers.ListField(child=serializers.CharField())
+    current = serializers.CharField(help_text="The one that is taken where none is named; empty for none.")
+    where = serializers.CharField(help_text="The file.")
+    problem = serializers.CharField(help_text="Why they are not known; empty where they are.")
+
+
 class ClusterChecks(viewsets.GenericViewSet[Any]):
     """The actions of a collection of clusters that look one over. They take a few seconds at most."""
 
-    permission_of_action = {"checkup": "change", "checkup_draft": "add"}
+    permission_of_action = {
+        "checkup": "change",
+        "checkup_draft": "add",
+        "contexts": ("events.add_cluster", "events.change_cluster"),
+    }
+
+    @extend_schema(responses=ContextsSerializer, filters=False)
+    @action(detail=False, pagination_class=None)
+    def contexts(self, request: Request) -> Response:
+        """The contexts of the server's kubeconfig, to choose one of with access “context”."""
+        query.check(request.GET, ())
+        return Response(ContextsSerializer(contexts()).data)
 
     @extend_schema(operation_id="v1_clusters_check", request=None, responses=CheckupSerializer)
     @action(detail=True, methods=["post"], url_path="check")

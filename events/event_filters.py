@@ -11,8 +11,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from connectors.record_filters import Asked, OneOf, WhenFilter
-from events import catalog
-from events.models import Event, EventStatus
+from events import catalog, handling
+from events.models import Event
 
 _ID = re.compile("[0-9]{1,18}")
 
@@ -51,22 +51,8 @@ class AttentionFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
         """The events that are so."""
-        match self.value():
-            case "needed":
-                return queryset.filter(
-                    status=EventStatus.FIRING,
-                    acknowledged_at=None,
-                    held=False,
-                    inhibited_by=None,
-                    muted="",
-                )
-            case "acknowledged":
-                return queryset.exclude(acknowledged_at=None)
-            case "silenced":
-                return queryset.filter(held=True)
-            case "by_hand":
-                return queryset.exclude(resolved_by="")
-        return queryset
+        wanted = handling.ATTENTION.get(self.value() or "")
+        return queryset if wanted is None else queryset.filter(wanted)
 
 
 class NamespaceFilter(admin.ListFilter):

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterable
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from connectors import text
@@ -22,6 +23,15 @@ logger = logging.getLogger(__name__)
 
 NOTE_LIMIT = 2000
 """Characters of a note."""
+
+
+ATTENTION = {
+    "needed": Q(status=EventStatus.FIRING, acknowledged_at=None, held=False, inhibited_by=None, muted=""),
+    "acknowledged": Q(acknowledged_at__isnull=False),
+    "silenced": Q(held=True),
+    "by_hand": ~Q(resolved_by=""),
+}
+"""Whether somebody is on an event, and whether anybody was told."""
 
 
 def acknowledge(event_ids: Iterable[uuid.UUID], by: str, note: str = "") -> list[Event]:

@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from connectors.editing import WRITING, KeepApi
+from connectors.filters import Search
 from connectors.rest import Conflict, StrictModelSerializer, Word
 from events import silences, silencing
 from events.models import Silence, SilenceState
@@ -112,6 +113,7 @@ class SilenceSerializer(StrictModelSerializer):
 class SilenceFilters(filters.FilterSet):
     """Which silences to list."""
 
+    search = Search("reason", "created_by")
     state = filters.ChoiceFilter(choices=SilenceState.choices, method="in_state")
 
     def in_state(self, queryset: QuerySet[Silence], name: str, value: str) -> QuerySet[Silence]:

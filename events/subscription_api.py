@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
@@ -13,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from connectors.editing import EditApi
-from connectors.filters import Id, YesOrNo
+from connectors.filters import Id, Search, YesOrNo
 from connectors.models import Connector
 from connectors.query import Query
 from connectors.rest import Conflict, StrictModelSerializer, Word
@@ -38,6 +39,7 @@ class SubscriptionSerializer(StrictModelSerializer):
     namespaces = serializers.ListField(child=serializers.CharField(), required=False)
     clusters = serializers.ListField(child=serializers.CharField(), required=False)
     conditions = serializers.DictField(required=False)
+    words = serializers.CharField(source="in_words", read_only=True, help_text="The whole in a sentence.")
     schedule = serializers.DictField(
         required=False, help_text=f"The hours in which the connector is told, such as {schedule.EXAMPLE}."
     )
@@ -46,7 +48,7 @@ class SubscriptionSerializer(StrictModelSerializer):
         model = Subscription
         fields = (
             "id", "connector", "enabled", "event_types", "min_severity", "namespaces", "clusters",
-            "conditions", "schedule", "send_resolved", "created_at", "updated_at",
+            "conditions", "schedule", "send_resolved", "words", "created_at", "updated_at",
         )  # fmt: skip
 
     def to_internal_value(self, data: Any) -> Any:
@@ -150,8 +152,15 @@ _DAYS = OpenApiParameter(
 class SubscriptionFilters(filters.FilterSet):
     """Which subscriptions to list."""
 
+    search = Search("connector__name")
     connector = Id(field_name="connector_id")
     enabled = YesOrNo()
+    min_severity = filters.ChoiceFilter(choices=SEVERITIES)
+    hours = YesOrNo(method="with_hours")
+
+    def with_hours(self, queryset: QuerySet[Subscription], name: str, value: bool) -> QuerySet[Subscription]:
+        """Those with hours, or those that are told at any."""
+        return queryset.exclude(schedule={}) if value else queryset.filter(schedule={})
 
 
 class SubscriptionViewSet(EditApi):

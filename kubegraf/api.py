@@ -14,7 +14,8 @@ from events.silence_api import SilenceViewSet
 from events.subscription_api import SubscriptionViewSet
 from kubegraf.history_api import HistoryViewSet
 from kubegraf.overview_api import OverviewViewSet
-from kubegraf.people_api import PersonViewSet, RoleViewSet
+from kubegraf.people_api import PersonViewSet
+from kubegraf.role_api import RoleViewSet
 from kubegraf.token_api import ApiTokenViewSet
 
 router = DefaultRouter()

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth.models import Permission, User
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
-NOT_OF_THEMSELVES = ("roles", "is_active")
+from connectors import history
+
+NOT_OF_THEMSELVES = ("roles", "is_active", "is_superuser")
 """Fields that nobody changes of themselves: they would shut themselves out, or give themselves more."""
 
 OF_ONESELF = "Nobody changes this of themselves."
 """What is said to whoever tries."""
+
+BEYOND_ROLES = "Only a superuser changes this."
+"""The same of single rights, and of who is a superuser."""
 
 
 def rights_of(person: User) -> set[str]:
@@ -21,6 +27,24 @@ def rights_of(person: User) -> set[str]:
     """
     held = Permission.objects.filter(Q(group__user=person) | Q(user=person))
     return {f"{app}.{name}" for app, name in held.values_list("content_type__app_label", "codename")}
+
+
+def give_rights(person: User, rights: Iterable[Permission]) -> None:
+    """Makes these the single rights of somebody."""
+    before = single_rights(person)
+    person.user_permissions.set(rights)
+    history.tell(person, "single rights", before, single_rights(person))
+
+
+def single_rights(person: User) -> list[str]:
+    """The rights that somebody has beyond those of their roles, in words."""
+    return sorted(person.user_permissions.values_list("name", flat=True))
+
+
+def rights_to_give(giver: Any) -> QuerySet[Permission]:
+    """The rights that somebody may put into a role: nobody gives more than they have."""
+    every = Permission.objects.order_by("content_type__app_label", "content_type__model", "codename")
+    return every if giver.is_superuser else every.filter(Q(group__user=giver) | Q(user=giver)).distinct()
 
 
 def reaches(user: Any, person: User) -> bool:

@@ -145,7 +145,7 @@ class PersonPage(UserAdmin[User], ConsolePage[User]):
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **more: Any) -> Any:
         """Single rights in words; roles have a field of their own."""
         if db_field.name == "user_permissions":
-            return rights.RightsField(label="Single rights")
+            return rights.RightsField(rights.to_choose(rights.held(request, "user")), label="Single rights")
         return super().formfield_for_manytomany(db_field, request, **more)
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
@@ -191,12 +191,8 @@ class PersonPage(UserAdmin[User], ConsolePage[User]):
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Saves, and gives the roles."""
-        before = _single_rights(form.instance)
+        before = people.single_rights(form.instance)
         super().save_related(request, form, formsets, change)
-        history.tell(form.instance, "single rights", before, _single_rights(form.instance))
+        history.tell(form.instance, "single rights", before, people.single_rights(form.instance))
         if "roles" in form.cleaned_data:
             roles.give(form.instance, form.chosen())
-
-
-def _single_rights(person: User) -> list[str]:
-    return sorted(person.user_permissions.values_list("name", flat=True))

@@ -1,4 +1,4 @@
-"""People and roles over HTTP, by the rules of the console (`kubegraf.people`, `kubegraf.roles`)."""
+"""People over HTTP, by the rules of the console (`kubegraf.people`, `kubegraf.roles`)."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from copy import copy
 from typing import Any
 
 from django.contrib.auth import update_session_auth_hash
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db.models import Count
+from django.db.models import Prefetch
 from django_filters import rest_framework as filters
-from rest_framework import mixins, serializers
+from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from connectors.editing import EditApi
-from connectors.filters import YesOrNo
-from connectors.rest import Api, StrictModelSerializer
+from connectors.filters import Search, YesOrNo
+from connectors.rest import StrictModelSerializer
 from connectors.versions import version_of
 from kubegraf import people, roles
+from kubegraf.rights_api import RightNames
 
 LONGEST_PASSWORD = 4096
 """Characters. More is no password."""
@@ -46,6 +47,11 @@ class PersonSerializer(StrictModelSerializer):
         max_length=100,
         help_text="Their names. Nobody gives one that has rights they lack, or changes their own.",
     )
+    rights = RightNames(
+        source="user_permissions",
+        required=False,
+        help_text="Single rights, beyond those of the roles. Superusers alone give them.",
+    )
     password = serializers.CharField(
         write_only=True,
         required=False,
@@ -58,10 +64,13 @@ class PersonSerializer(StrictModelSerializer):
     class Meta:
         model = User
         fields = (
-            "id", "username", "email", "first_name", "last_name", "is_active", "roles", "password",
-            "is_superuser", "last_login", "date_joined",
+            "id", "username", "email", "first_name", "last_name", "is_active", "roles", "rights",
+            "is_superuser", "password", "last_login", "date_joined",
         )  # fmt: skip
-        read_only_fields = ("is_superuser", "last_login", "date_joined")
+        read_only_fields = ("last_login", "date_joined")
+        extra_kwargs = {
+            "is_superuser": {"help_text": "They may do everything. Superusers alone say who is one."}
+        }
 
     fleeting = ("last_login",)
 
@@ -93,7 +102,7 @@ class PersonSerializer(StrictModelSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Checks the whole as it will be. Raises ValidationError, by field."""
-        errors = self._of_oneself(attrs)
+        errors = {**self._beyond_roles(attrs), **self._of_oneself(attrs)}
         if attrs.get("password") is not None:
             whole = copy(self.instance) if self.instance else User()
             for name in ("username", "email", "first_name", "last_name"):
@@ -106,28 +115,44 @@ class PersonSerializer(StrictModelSerializer):
             raise serializers.ValidationError(errors)
         return attrs
 
+    def _beyond_roles(self, attrs: dict[str, Any]) -> dict[str, list[str]]:
+        if self.context["request"].user.is_superuser:
+            return {}
+        person: User | None = self.instance
+        held = set(person.user_permissions.all()) if person else set()
+        was = person is not None and person.is_superuser
+        changed = {
+            "rights": set(attrs.get("user_permissions", held)) != held,
+            "is_superuser": attrs.get("is_superuser", was) != was,
+        }
+        return {name: [people.BEYOND_ROLES] for name, wrong in changed.items() if wrong}
+
     def _of_oneself(self, attrs: dict[str, Any]) -> dict[str, list[str]]:
         person: User | None = self.instance
         if person is None or person.pk != self.context["request"].user.pk:
             return {}
-        new = {"is_active": attrs.get("is_active", person.is_active)}
-        new["roles"] = set(attrs.get("groups", person.groups.all()))
-        old = {"is_active": person.is_active, "roles": set(person.groups.all())}
+        old: dict[str, Any] = {"is_active": person.is_active, "is_superuser": person.is_superuser}
+        new = {name: attrs.get(name, value) for name, value in old.items()}
+        old["roles"] = set(person.groups.all())
+        new["roles"] = set(attrs.get("groups", old["roles"]))
         return {name: [people.OF_ONESELF] for name in people.NOT_OF_THEMSELVES if new[name] != old[name]}
 
     def create(self, validated_data: dict[str, Any]) -> User:
         """Somebody new, with their roles."""
         groups: Iterable[Group] = validated_data.pop("groups", ())
+        rights: Iterable[Permission] = validated_data.pop("user_permissions", ())
         password = validated_data.pop("password", None)
         person = User(**validated_data)
         person.set_password(password)
         person.save(force_insert=True)
+        people.give_rights(person, rights)
         roles.give(person, groups)
         return person
 
     def update(self, instance: User, validated_data: dict[str, Any]) -> User:
         """The same person, with what is new of them. A new password ends their sessions."""
         groups = validated_data.pop("groups", None)
+        rights = validated_data.pop("user_permissions", None)
         if "password" in validated_data:
             password = validated_data.pop("password")
             if password is not None or instance.has_usable_password():
@@ -135,14 +160,18 @@ class PersonSerializer(StrictModelSerializer):
         for name, value in validated_data.items():
             setattr(instance, name, value)
         instance.save()
+        if rights is not None:
+            people.give_rights(instance, rights)
         if groups is not None:
             roles.give(instance, groups)
+        roles.let_in(instance)
         return instance
 
 
 class PersonFilters(filters.FilterSet):
     """Which people to list."""
 
+    search = Search("username", "first_name", "last_name", "email")
     username = filters.CharFilter()
     email = filters.CharFilter(lookup_expr="iexact")
     role = filters.CharFilter(field_name="groups__name", help_text="The name of a role that they have.")
@@ -152,16 +181,19 @@ class PersonFilters(filters.FilterSet):
 class PersonViewSet(EditApi):
     """People who may sign in. Nobody changes or deletes whoever may do more than they."""
 
-    queryset = User.objects.prefetch_related("groups")
+    queryset = User.objects.prefetch_related(
+        "groups", Prefetch("user_permissions", Permission.objects.select_related("content_type"))
+    )
     serializer_class = PersonSerializer
     filterset_class = PersonFilters
     order = ("username",)
 
     def version(self, row: Any) -> str:
-        """Theirs and that of their roles; to sign in changes nothing of it."""
+        """Theirs and that of their roles and rights; to sign in changes nothing of it."""
         configured: User = copy(row)
         configured.last_login = None
-        return version_of(configured, *roles.in_order(row.groups.all()))
+        rights = sorted(row.user_permissions.all(), key=lambda right: right.pk)
+        return version_of(configured, *roles.in_order(row.groups.all()), *rights)
 
     def get_object(self) -> Any:
         """The person. Raises PermissionDenied where the caller may not do to them what they are about to."""
@@ -186,38 +218,3 @@ class PersonViewSet(EditApi):
         request = self.request
         if "password" in serializer.validated_data and request.auth is None and person.pk == request.user.pk:
             update_session_auth_hash(request._request, person)
-
-
-class RoleSerializer(serializers.ModelSerializer[Any]):
-    """A role: what it is for, and every right that it gives."""
-
-    summary = serializers.SerializerMethodField(help_text="What it is for, in a sentence.")
-    built_in = serializers.SerializerMethodField(help_text="Whether it is the same everywhere.")
-    rights = serializers.SerializerMethodField(help_text="As app.codename.")
-    people = serializers.IntegerField(source="people_number", help_text="How many have it.")
-
-    class Meta:
-        model = Group
-        fields = ("id", "name", "summary", "built_in", "rights", "people")
-
-    def get_summary(self, group: Group) -> str:
-        """A sentence."""
-        return roles.summary(group)
-
-    def get_built_in(self, group: Group) -> bool:
-        """Whether it is one of those laid down in `kubegraf.roles`."""
-        return group.name in roles.ROLES
-
-    def get_rights(self, group: Group) -> list[str]:
-        """Their names, sorted."""
-        return sorted(f"{right.content_type.app_label}.{right.codename}" for right in group.permissions.all())
-
-
-class RoleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api):
-    """Roles to give, to read. `/people/?role=` has who has one."""
-
-    queryset = Group.objects.annotate(people_number=Count("user")).prefetch_related(
-        "permissions__content_type"
-    )
-    serializer_class = RoleSerializer
-    order = ("pk",)

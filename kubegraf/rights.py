@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth.models import Permission
 from django.db.models import Q, QuerySet
+from django.http import HttpRequest
 from django.utils.text import capfirst
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
@@ -40,12 +41,19 @@ def deed(right: Permission) -> str:
     return verb(right) or right.name.removeprefix("Can ")
 
 
-def that_matter() -> QuerySet[Permission]:
-    """Those that something asks for; Django makes four for every table."""
+def held(request: HttpRequest | None, by: str) -> QuerySet[Permission]:
+    """What the role (`by` is “group”) or the person (“user”) whose page this is has already."""
+    match = request.resolver_match if request else None
+    pk = match.kwargs.get("object_id") if match else None
+    return Permission.objects.filter(**{f"{by}__pk": pk}) if pk else Permission.objects.none()
+
+
+def to_choose(already: QuerySet[Permission]) -> QuerySet[Permission]:
+    """Those that something asks for, for Django makes four for every table; and what is there `already`."""
     named = [
         name.partition(".") for name in set().union(*(r.permissions for r in roles.ROLES.values()), _MORE)
     ]
-    asked = Q(pk__in=())
+    asked = Q(pk__in=already.values("pk"))
     for app, _, codename in named:
         asked |= Q(content_type__app_label=app, codename=codename)
     rights = Permission.objects.filter(asked).select_related("content_type")
@@ -55,10 +63,8 @@ def that_matter() -> QuerySet[Permission]:
 class RightsField(forms.ModelMultipleChoiceField[Permission]):
     """Rights to choose from, each by what it is about and what may be done with that."""
 
-    def __init__(self, **more: Any) -> None:
-        super().__init__(
-            that_matter(), widget=UnfoldAdminCheckboxSelectMultipleWidget, required=False, **more
-        )
+    def __init__(self, among: QuerySet[Permission], **more: Any) -> None:
+        super().__init__(among, widget=UnfoldAdminCheckboxSelectMultipleWidget, required=False, **more)
 
     def label_from_instance(self, obj: Permission) -> str:
         """“Connectors: view”."""

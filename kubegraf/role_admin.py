@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 
 from connectors import history
 from connectors.console import ConsolePage
-from kubegraf import rights, roles
+from kubegraf import people, rights, roles
 
 admin.site.unregister(Group)
 
@@ -64,12 +64,6 @@ class RolePage(GroupAdmin, ConsolePage[Group]):
         """With the number of people."""
         return super().get_queryset(request).annotate(people_number=Count("user"))
 
-    def formfield_for_manytomany(
-        self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any
-    ) -> Any:
-        """Rights in words; the theme's list shows four of some hundred at a time."""
-        return rights.RightsField(label="May")
-
     def get_fieldsets(self, request: HttpRequest, obj: Group | None = None) -> Any:
         """The words; single rights to choose from only where somebody may choose them."""
         if obj is None:
@@ -81,19 +75,42 @@ class RolePage(GroupAdmin, ConsolePage[Group]):
         return [(None, {"fields": words})]
 
     def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
-        """Our own roles are the same everywhere."""
-        return super().has_change_permission(request, obj) and not (obj and obj.name in roles.ROLES)
+        """Our own roles are the same everywhere; and nobody changes one that has rights they lack."""
+        allowed = super().has_change_permission(request, obj)
+        return allowed and (obj is None or roles.may_edit(request.user, obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
-        """They would be back after the next `migrate`."""
-        return super().has_delete_permission(request, obj) and not (obj and obj.name in roles.ROLES)
+        """Ours would be back after the next `migrate`; of the others, the same."""
+        allowed = super().has_delete_permission(request, obj)
+        return allowed and (obj is None or roles.may_edit(request.user, obj))
+
+    def formfield_for_manytomany(
+        self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any
+    ) -> Any:
+        """Rights in words; the theme's list shows four of some hundred at a time.
+
+        Nobody puts one into a role that they lack.
+        """
+        given = rights.to_choose(rights.held(request, "group"))
+        if request is not None:
+            given = given.filter(pk__in=people.rights_to_give(request.user).order_by().values("pk"))
+        return rights.RightsField(given, label="May")
+
+    def delete_model(self, request: HttpRequest, obj: Group) -> None:
+        """Whoever had no other role is shut out of the console."""
+        roles.delete(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Group]) -> None:
+        """The same of several."""
+        for group in queryset:
+            roles.delete(group)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Saves, and tells the history what it gives now."""
         group: Group = form.instance
-        before = sorted(group.permissions.values_list("name", flat=True))
+        before = roles.in_words(group)
         super().save_related(request, form, formsets, change)
-        history.tell(group, "rights", before, sorted(group.permissions.values_list("name", flat=True)))
+        history.tell(group, "rights", before, roles.in_words(group))
 
 
 def _in_words(group: Group) -> Iterator[tuple[str, str]]:

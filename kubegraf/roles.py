@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import Group, Permission, User
+from django.db import transaction
 
 from connectors import history
 
@@ -115,6 +116,11 @@ def give(user: User, groups: Iterable[Group]) -> None:
     before = _names(user)
     user.groups.set(groups)
     history.tell(user, "roles", before, _names(user))
+    let_in(user)
+
+
+def let_in(user: User) -> None:
+    """Opens the console to whoever may do anything at all, and shuts it to whoever may not any more."""
     comes_in = user.is_superuser or user.groups.exists() or user.user_permissions.exists()
     if user.is_staff != comes_in:
         user.is_staff = comes_in
@@ -129,5 +135,35 @@ def may_give(giver: User, group: Group) -> bool:
     """Whether somebody may give this role away: nobody gives more than they have."""
     if giver.is_superuser:
         return True
+    return giver.has_perms(rights_of(group))
+
+
+def rights_of(group: Group) -> list[str]:
+    """Every right that a role gives, as app.codename."""
     rights = group.permissions.select_related("content_type")
-    return giver.has_perms([f"{right.content_type.app_label}.{right.codename}" for right in rights])
+    return [f"{right.content_type.app_label}.{right.codename}" for right in rights]
+
+
+def set_rights(group: Group, rights: Iterable[Permission]) -> None:
+    """Makes these the rights that a role gives."""
+    before = in_words(group)
+    group.permissions.set(rights)
+    history.tell(group, "rights", before, in_words(group))
+
+
+def in_words(group: Group) -> list[str]:
+    """The rights that a role gives, in words."""
+    return sorted(group.permissions.values_list("name", flat=True))
+
+
+def may_edit(user: Any, group: Group) -> bool:
+    """Whether a role may be edited and deleted by whoever has the right to. Ours are the same everywhere."""
+    return group.name not in ROLES and may_give(user, group)
+
+
+def delete(group: Group) -> None:
+    """Takes a role away from everybody who has it, which is on record with each of them, and deletes it."""
+    with transaction.atomic():
+        for user in list(group.user_set.all()):
+            give(user, user.groups.exclude(pk=group.pk))
+        group.delete()

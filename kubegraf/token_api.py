@@ -15,6 +15,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from connectors.filters import Search, YesOrNo
 from connectors.message import iso
 from connectors.rest import Api, StrictModelSerializer, Word
 from kubegraf import tokens
@@ -56,8 +57,10 @@ class NewApiTokenSerializer(ApiTokenSerializer):
 class ApiTokenFilters(filters.FilterSet):
     """Which tokens to list."""
 
+    search = Search("name", "user__username")
     owner = filters.CharFilter(field_name="user__username")
     scope = filters.ChoiceFilter(choices=Scope.choices)
+    revoked = YesOrNo(field_name="revoked_at", lookup_expr="isnull", exclude=True)
 
 
 class ApiTokenViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.DestroyModelMixin, Api):

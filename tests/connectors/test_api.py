@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.utils import timezone
@@ -301,6 +303,53 @@ def test_connectors_are_filtered(caller: Caller) -> None:
         assert [row["name"] for row in caller.get("connectors/", **query)["results"]] == names, query
 
 
+def test_connectors_are_found_by_how_they_fare(caller: Caller) -> None:
+    now = timezone.now()
+    for name, columns in {
+        "untried": {},
+        "working": {"last_success_at": now},
+        "failing": {"last_success_at": now, "last_failure_at": now + timedelta(seconds=1)},
+        "open": {"last_success_at": now, "breaker": "open"},
+        "paused": {"paused_at": now, "last_success_at": now},
+    }.items():
+        Connector.objects.filter(pk=make_connector(name).pk).update(**columns)
+    for state, names in (
+        ("untried", ["untried"]),
+        ("working", ["working"]),
+        ("failing", ["failing", "open"]),
+        ("paused", ["paused"]),
+    ):
+        rows = caller.get("connectors/", state=state)["results"]
+        assert [(row["name"], row["state"]) for row in rows] == [(name, state) for name in names]
+
+
+def test_deliveries_are_found_by_words_all_of_which_they_have(caller: Caller) -> None:
+    connector = make_connector("Team hook")
+    make_delivery(connector, status="failed", note="The host 100% refused it")
+    make_delivery(connector, status="delivered")
+    for words, statuses in (
+        ("refused", {"failed"}),
+        ("TEAM refused", {"failed"}),
+        ("refused team nowhere", set()),
+        ("'host 100% refused'", {"failed"}),
+        ('"refused host"', set()),
+        ("_", set()),
+        ("hook", {"failed", "delivered"}),
+    ):
+        found = caller.get("deliveries/", search=words)["results"]
+        assert {row["status"] for row in found} == statuses, words
+
+
+def test_words_to_search_for_are_few(caller: Caller) -> None:
+    caller.get("deliveries/", search=" ".join(["a"] * 20))
+    for words, text in (
+        (" ".join(["a"] * 21), "These are more than 20 words."),
+        ("a" * 501, "Ensure this value has at most 500 characters (it has 501)."),
+    ):
+        answer = caller.call("GET", f"deliveries/?{urlencode({'search': words})}")
+        assert mistakes(answer.json()) == {"search": [text]}
+
+
 def test_a_misspelt_filter_is_an_error_and_not_everything(caller: Caller) -> None:
     answer = caller.call("GET", "deliveries/?sttus=failed")
     assert answer.status_code == 400
@@ -308,7 +357,20 @@ def test_a_misspelt_filter_is_an_error_and_not_everything(caller: Caller) -> Non
 
 
 @pytest.mark.parametrize(
-    "query", ["enabled=1", "enabled=yes", "enabled=null", "enabled=", "name=", "name=a&name=b", "type="]
+    "query",
+    [
+        "enabled=1",
+        "enabled=yes",
+        "enabled=null",
+        "enabled=",
+        "name=",
+        "name=a&name=b",
+        "type=",
+        "name=%20",
+        "name=%0A",
+        "search=",
+        "search=%20",
+    ],
 )
 def test_a_filter_that_says_nothing_clear_is_an_error_and_not_everything(caller: Caller, query: str) -> None:
     answer = caller.call("GET", f"connectors/?{query}")
@@ -408,6 +470,20 @@ def test_a_delivery_has_its_message_and_attempts(caller: Caller) -> None:
 def test_what_is_not_there_is_not_found(caller: Caller, name: str) -> None:
     for collection in ("connectors", "deliveries", "subscriptions", "events", "clusters"):
         assert caller.call("GET", f"{collection}/{name}/").status_code == 404
+
+
+def test_a_delivery_that_failed_says_what_that_means_and_what_to_do(caller: Caller) -> None:
+    connector = make_connector()
+    words = []
+    for status in ("failed", "retrying", "delivered"):
+        delivery = make_delivery(connector, status=status, reason="timeout")
+        told = caller.get(f"deliveries/{delivery.pk}/")
+        words.append((told["meaning"], told["remedy"]))
+    timeout = (
+        "The receiver did not answer in time.",
+        "See whether it is up and not overloaded. It may have taken the message all the same.",
+    )
+    assert words == [timeout, timeout, ("", "")]
 
 
 def test_redeliver_sends_a_settled_delivery_once_more(caller: Caller) -> None:

@@ -16,7 +16,7 @@ from django.urls import reverse
 from connectors import export
 from connectors.models import Connector, Delivery
 from connectors.outbox import Order, delivery_for
-from tests.calling import API, Caller
+from tests.calling import API, Caller, mistakes
 from tests.making import WHEN, make_connector, make_message
 
 pytestmark = pytest.mark.django_db
@@ -160,3 +160,9 @@ def test_the_api_refuses_a_filter_there_is_not() -> None:
 
     assert answer.status_code == 400
     assert "sttus" in answer.text
+
+
+@pytest.mark.parametrize("name", ["limit", "cursor"])
+def test_a_file_has_no_pages(name: str) -> None:
+    answer = Caller(everything=True).call("GET", f"deliveries/export/?{name}=1")
+    assert (answer.status_code, list(mistakes(answer.json()))) == (400, [name])

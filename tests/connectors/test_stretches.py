@@ -54,6 +54,12 @@ def test_pages_lead_on_until_every_row_is_found(caller: Caller, deliveries: list
     assert [pk for page in found for pk in page] == [deliveries[1], *deliveries[7:9]]
 
 
+def test_what_is_searched_for_is_looked_for_by_stretches_too(caller: Caller, deliveries: list[str]) -> None:
+    Delivery.objects.filter(pk=deliveries[7]).update(note="refused")
+    found = pages(caller, caller.get("deliveries/", search="refused"))
+    assert found == [[], [], [deliveries[7]], []]
+
+
 def test_the_same_way_leads_back_over_stretches(caller: Caller, deliveries: list[str]) -> None:
     page = caller.get("deliveries/", namespace="shop")
     while page["next"]:
@@ -105,3 +111,10 @@ def test_both_queries_go_by_the_index_of_the_time(caller: Caller, deliveries: li
             )
     assert "LIMIT 2 OFFSET 2" in edge
     assert '"created_at" >=' in rows
+
+
+def test_no_row_is_compared_with_another_to_be_told_once(caller: Caller, deliveries: list[str]) -> None:
+    with CaptureQueriesContext(connection) as asked:
+        caller.get("deliveries/", status=["pending", "failed"])
+        caller.get("events/", status=["firing", "resolved"])
+    assert not [each["sql"] for each in asked if "DISTINCT" in each["sql"]]

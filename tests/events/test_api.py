@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,27 @@ def test_a_report_of_no_event_type_is_refused_with_what_may_be_meant(
     assert Event.objects.count() == 0
 
 
+def test_a_subscription_is_told_in_words(caller: Caller) -> None:
+    row = make_subscription(make_connector(), "hpa_maxed", min_severity="high")
+    assert caller.get(f"subscriptions/{row.pk}/")["words"] == row.in_words
+    read = caller.get(f"subscriptions/{row.pk}/")
+    assert caller.put(f"subscriptions/{row.pk}/", {**read, "min_severity": "low"})["words"] != row.in_words
+
+
+def test_subscriptions_are_found_by_severity_hours_and_the_name_of_their_connector(caller: Caller) -> None:
+    hours = {"timezone": "UTC", "from": "08:00", "to": "18:00"}
+    by_day = make_subscription(make_connector("Day shift"), min_severity="high", schedule=hours)
+    always = make_subscription(make_connector("Everybody"), min_severity="low")
+    for query, row in (
+        ({"min_severity": "high"}, by_day),
+        ({"min_severity": "low"}, always),
+        ({"hours": "true"}, by_day),
+        ({"hours": "false"}, always),
+        ({"search": "shift"}, by_day),
+    ):
+        assert [found["id"] for found in caller.get("subscriptions/", **query)["results"]] == [row.pk], query
+
+
 def test_subscriptions_are_found_by_connector(caller: Caller) -> None:
     one, two = make_connector("one"), make_connector("two")
     make_subscription(one, "hpa_maxed")
@@ -325,6 +347,29 @@ def test_events_are_filtered(caller: Caller) -> None:
         assert len(caller.get("events/", **query)["results"]) == found, query
 
 
+def test_events_are_found_by_words_and_by_whether_somebody_is_on_them(caller: Caller) -> None:
+    now = timezone.now()
+    rows = {
+        "needed": {},
+        "acknowledged": {"acknowledged_at": now},
+        "silenced": {"held": True},
+        "muted": {"muted": "for its own reasons"},
+        "over": {"status": "resolved", "resolved_at": now},
+        "by hand": {"status": "resolved", "resolved_at": now, "resolved_by": "ada"},
+    }
+    for title, columns in rows.items():
+        make_event(fingerprint=title, title=f"It is {title}", **columns).save()
+    for query, titles in (
+        ({"search": "is needed"}, ["needed"]),
+        ({"search": "is", "attention": "silenced"}, ["silenced"]),
+        ({"attention": "needed"}, ["needed"]),
+        ({"attention": "acknowledged"}, ["acknowledged"]),
+        ({"attention": "by_hand"}, ["by hand"]),
+    ):
+        found = [row["title"].removeprefix("It is ") for row in caller.get("events/", **query)["results"]]
+        assert found == titles, query
+
+
 def test_events_are_neither_changed_nor_deleted(caller: Caller) -> None:
     event = make_event()
     event.save()
@@ -353,6 +398,21 @@ def test_a_kubeconfig_left_out_stays(caller: Caller) -> None:
     assert (stored.kubeconfig, stored.namespaces) == (KUBECONFIG, ["shop"])
 
 
+@pytest.mark.parametrize("access", ["context", "in_cluster"])
+def test_with_another_access_the_stored_kubeconfig_is_forgotten(caller: Caller, access: str) -> None:
+    cluster = make_cluster(access="kubeconfig", kubeconfig=KUBECONFIG, context="production")
+    answer = caller.patch(f"clusters/{cluster.pk}/", {"access": access})
+    cluster.refresh_from_db()
+    assert (answer["kubeconfig_set"], cluster.kubeconfig) == (False, "")
+    assert cluster.context == {"context": "production", "in_cluster": ""}[access]
+
+
+def test_a_context_that_the_access_does_not_have_is_refused(caller: Caller) -> None:
+    cluster = make_cluster(access="kubeconfig", kubeconfig=KUBECONFIG)
+    body = {"access": "in_cluster", "context": "production"}
+    assert list(mistakes(caller.patch(f"clusters/{cluster.pk}/", body, 400))) == ["context"]
+
+
 def test_a_kubeconfig_that_cannot_be_used_is_refused_without_an_echo(caller: Caller) -> None:
     program = KUBECONFIG.replace("token: hush-hush-4711", "exec: {command: hush-hush}")
     body = {"name": "production", "access": "kubeconfig", "kubeconfig": program}
@@ -369,10 +429,34 @@ def test_how_a_cluster_goes_can_be_read_and_not_written(caller: Caller) -> None:
     assert list(mistakes(answer)) == ["state"]
 
 
+def test_a_cluster_whose_watcher_is_not_heard_of_is_not_said_to_be_watched(caller: Caller) -> None:
+    now = timezone.now()
+    make_cluster("eu", state="watching", heartbeat_at=now)
+    make_cluster("us", state="watching", heartbeat_at=now - timedelta(minutes=5))
+    make_cluster("asia", state="watching", heartbeat_at=now, enabled=False)
+    assert {
+        row["name"]: (row["watch"], row["watch_words"]) for row in caller.get("clusters/")["results"]
+    } == {
+        "eu": ("watching", "All that is looked for is watched."),
+        "us": ("not watched", "Its watcher has not been heard of for 5 min. Does one run?"),
+        "asia": ("switched off", "It is switched off, and not watched."),
+    }
+
+
+def test_clusters_are_found_by_what_their_watcher_said(caller: Caller) -> None:
+    make_cluster("eu", state="watching")
+    make_cluster("us", state="unreachable")
+    assert [row["name"] for row in caller.get("clusters/", state="unreachable")["results"]] == ["us"]
+    found = caller.get("clusters/", state=["unreachable", "watching"])["results"]
+    assert [row["name"] for row in found] == ["eu", "us"]
+
+
 def test_what_was_read_of_a_cluster_can_be_sent_in_while_its_watch_goes_on(caller: Caller) -> None:
     cluster = make_cluster(heartbeat_at=timezone.now(), objects_known=1)
     read = caller.get(f"clusters/{cluster.pk}/")
-    Cluster.objects.update(heartbeat_at=timezone.now(), last_change_at=timezone.now(), objects_known=2)
+    Cluster.objects.update(
+        heartbeat_at=timezone.now() - timedelta(minutes=5), last_change_at=timezone.now(), objects_known=2
+    )
     caller.put(f"clusters/{cluster.pk}/", {**read, "enabled": False})
     cluster.refresh_from_db()
     assert (cluster.enabled, cluster.objects_known) == (False, 2)

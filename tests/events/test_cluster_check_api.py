@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from events.models import Access, Cluster
 from events.rights import needed
 from tests.calling import Caller, mistakes
 from tests.deploy.reading import of_kind
+from tests.events.test_forms import KUBECONFIG
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.making import make_cluster
 
@@ -40,6 +42,22 @@ def test_a_draft_is_checked_and_not_kept(server: FakeKubernetes) -> None:
     assert found["fine"] is True
     assert {right["namespace"] for right in found["rights"] if right["resource"] == "pods"} == {"shop"}
     assert Cluster.objects.count() == 0
+
+
+def test_the_contexts_of_the_server_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    caller = Caller("add_cluster")
+    file = tmp_path / "config"
+    monkeypatch.setenv("KUBECONFIG", str(file))
+    problem = f"There is no kubeconfig here: {file} does not exist."
+    nothing = {"names": [], "current": "", "where": "", "problem": problem}
+    assert caller.get("clusters/contexts/") == nothing
+    file.write_text(KUBECONFIG)
+    assert caller.get("clusters/contexts/") == {
+        "names": ["production"],
+        "current": "production",
+        "where": str(file),
+        "problem": "",
+    }
 
 
 def test_an_unreachable_cluster_is_an_answer_and_no_error() -> None:

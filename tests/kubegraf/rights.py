@@ -92,6 +92,7 @@ THE_API: dict[tuple[str, str], tuple[str, ...]] = {
     ("GET", "clusters/"): (VIEWER, "events.view_cluster"),
     ("POST", "clusters/"): (ADMIN, "events.add_cluster"),
     ("POST", "clusters/check/"): (ADMIN, "events.add_cluster"),
+    ("GET", "clusters/contexts/"): (ADMIN, "events.add_cluster or events.change_cluster"),
     ("GET", "clusters/{cluster}/"): (VIEWER, "events.view_cluster"),
     ("PUT", "clusters/{cluster}/"): (ADMIN, "events.change_cluster"),
     ("PATCH", "clusters/{cluster}/"): (ADMIN, "events.change_cluster"),
@@ -108,7 +109,12 @@ THE_API: dict[tuple[str, str], tuple[str, ...]] = {
     ("PATCH", "people/{user}/"): (ADMIN, "auth.change_user"),
     ("DELETE", "people/{user}/"): (ADMIN, "auth.delete_user"),
     ("GET", "roles/"): (ADMIN, "auth.view_group"),
+    ("POST", "roles/"): (NOBODY, "auth.add_group"),
+    ("GET", "roles/rights/"): (ADMIN, "auth.view_group"),
     ("GET", "roles/{group}/"): (ADMIN, "auth.view_group"),
+    ("PUT", "roles/{group}/"): (NOBODY, "auth.change_group"),
+    ("PATCH", "roles/{group}/"): (NOBODY, "auth.change_group"),
+    ("DELETE", "roles/{group}/"): (NOBODY, "auth.delete_group"),
     ("GET", "history/"): (
         ADMIN,
         "connectors.view_historicalconnector or events.view_historicalsubscription"

@@ -63,7 +63,7 @@ def things() -> dict[str, str]:
         "silence": make_silence(event_types=["hpa_maxed"]),
         "cluster": make_cluster(),
         "user": somebody,
-        "group": Group.objects.get(name="Viewer"),
+        "group": Group.objects.create(name="Visitors"),
         "apitoken": tokens.issue(somebody, "theirs")[0],
     }
     return {name: str(row.pk) for name, row in rows.items()}

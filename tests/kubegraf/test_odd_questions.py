@@ -47,6 +47,30 @@ def test_a_list_of_the_console_takes_any_question(
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "events_event",
+        "events_silence",
+        "events_cluster",
+        "events_subscription",
+        "connectors_delivery",
+        "connectors_deadletter",
+        "connectors_connector",
+        "auth_user",
+        "kubegraf_apitoken",
+    ],
+)
+def test_a_search_for_more_words_than_a_database_takes_finds_nothing_and_says_why(
+    admin_client: Client, name: str
+) -> None:
+    make_event().save()
+    make_connector()
+    answer = admin_client.get(reverse(f"admin:{name}_changelist"), {"q": "a " * 1500})
+    assert (answer.status_code, list(answer.context["cl"].result_list)) == (200, [])
+    assert "Search for 20 words at most." in answer.text
+
+
+@pytest.mark.parametrize(
     "query", [{"before": "0001-01-01T00:00:00+23:59_connector_1"}, {"who": "a\0b"}, {"kind": "a\0b"}]
 )
 def test_so_does_the_history(admin_client: Client, query: dict[str, str]) -> None:

@@ -74,6 +74,7 @@ def test_a_person_is_told_with_everything_but_the_password(boss: Caller) -> None
         "last_name": "",
         "is_active": True,
         "roles": ["Viewer", "Operator"],
+        "rights": [],
         "is_superuser": False,
         "last_login": None,
     }
@@ -85,7 +86,7 @@ def test_people_are_listed_by_name_in_as_many_queries_however_many_they_are(
     for number in range(5):
         person(f"ada-{number}", "Viewer")
     boss.get("people/")
-    with django_assert_num_queries(5):  # the token, two for rights, the people, their roles
+    with django_assert_num_queries(6):  # the token, two for rights, the people, their roles, their rights
         rows = boss.get("people/")["results"]
     assert [row["username"] for row in rows] == sorted(row["username"] for row in rows)
     assert len(rows) == 6
@@ -98,6 +99,7 @@ def test_people_are_listed_by_name_in_as_many_queries_however_many_they_are(
         ({"is_active": "false"}, ["eve"]),
         ({"username": "ada"}, ["ada"]),
         ({"email": "ADA@example.com"}, ["ada"]),
+        ({"search": "example AD"}, ["ada"]),
     ],
 )
 def test_people_are_found_by_what_is_known_of_them(
@@ -234,12 +236,69 @@ def test_whoever_sets_their_own_password_keeps_this_session_and_no_other() -> No
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_nobody_becomes_a_superuser(boss: Caller, method: str) -> None:
+def test_nobody_becomes_a_superuser_but_by_one(boss: Caller, method: str) -> None:
     user = person("ada")
     answer = boss.call(method, f"people/{user.pk}/", {"username": "ada", "is_superuser": True})
-    assert list(mistakes(answer.json())) == ["is_superuser"]
+    assert mistakes(answer.json()) == {"is_superuser": ["Only a superuser changes this."]}
     assert boss.post("people/", {"username": "eve", "is_superuser": True}, 400)
     assert not User.objects.filter(is_superuser=True).exists()
+
+
+def test_a_superuser_makes_another_and_unmakes_them(boss: Caller) -> None:
+    root = Caller(everything=True)
+    made = root.post("people/", {"username": "ada", "is_superuser": True})
+    user = User.objects.get(pk=made["id"])
+    assert (made["is_superuser"], user.is_superuser, user.is_staff) == (True, True, True)
+    assert root.patch(f"people/{user.pk}/", {"is_superuser": False})["is_superuser"] is False
+    user = now(user)
+    assert (user.is_superuser, user.is_staff) == (False, False)
+    lines = [line for _, line in history.lines(["user"], limit=1, object_name="ada")]
+    assert lines[0].changes == [{"field": "is_superuser", "old": True, "new": False}]
+
+
+def test_a_superuser_does_not_stop_being_one_by_themselves() -> None:
+    root = Caller(everything=True)
+    answer = root.patch(f"people/{root.user.pk}/", {"is_superuser": False}, 400)
+    assert mistakes(answer) == {"is_superuser": ["Nobody changes this of themselves."]}
+
+
+def test_single_rights_are_given_by_a_superuser_and_are_on_record() -> None:
+    root = Caller(everything=True)
+    made = root.post("people/", {"username": "ada", "rights": ["events.view_event"]})
+    path = f"people/{made['id']}/"
+    assert (made["rights"], now(User(pk=made["id"])).is_staff) == (["events.view_event"], True)
+    assert root.patch(path, {"rights": []})["rights"] == []
+    assert now(User(pk=made["id"])).is_staff is False
+    lines = [line for _, line in history.lines(["user"], limit=1, object_name="ada")]
+    assert lines[0].changes == [{"field": "single rights", "old": ["Can view event"], "new": []}]
+
+
+@pytest.mark.parametrize("rights", [[], ["events.view_event", "events.view_silence"]])
+def test_an_admin_neither_gives_single_rights_nor_takes_them(boss: Caller, rights: list[str]) -> None:
+    user = person("ada", "Viewer")
+    user.user_permissions.add(Permission.objects.get(codename="view_event"))
+    answer = boss.patch(f"people/{user.pk}/", {"rights": rights}, 400)
+    assert mistakes(answer) == {"rights": ["Only a superuser changes this."]}
+    boss.patch(f"people/{user.pk}/", {"rights": ["events.view_event"], "first_name": "Ada"})
+    assert list(user.user_permissions.values_list("codename", flat=True)) == ["view_event"]
+
+
+def test_a_right_that_there_is_not_is_told_by_its_place() -> None:
+    answer = Caller(everything=True).post(
+        "people/", {"username": "ada", "rights": ["events.view_event", "events.see_event", "view_event"]}, 400
+    )
+    assert mistakes(answer) == {
+        "rights.1": ["There is no such right."],
+        "rights.2": ["There is no such right."],
+    }
+
+
+def test_who_was_given_a_right_meanwhile_is_not_overwritten() -> None:
+    root = Caller(everything=True)
+    user = person("ada")
+    etag = root.call("GET", f"people/{user.pk}/").headers["ETag"]
+    user.user_permissions.add(Permission.objects.get(codename="view_event"))
+    assert root.call("GET", f"people/{user.pk}/").headers["ETag"] != etag
 
 
 def test_nobody_gives_a_role_that_has_more_than_they(boss: Caller, keepers: Group) -> None:
@@ -311,33 +370,3 @@ def test_each_change_is_on_record_with_who_and_from_where_and_no_password(boss: 
     assert lines[2].changes == [{"field": "is_active", "old": True, "new": False}]
     assert lines[2].history_change_reason == "password: set anew"
     assert not any(PASSWORD in str(vars(line)) or SECOND in str(vars(line)) for line in lines)
-
-
-# --- Roles ----------------------------------------------------------------------------------------------
-
-
-def test_roles_are_told_with_what_they_give_and_how_many_have_them(boss: Caller, keepers: Group) -> None:
-    person("ada", "Viewer")
-    rows = boss.get("roles/")["results"]
-    assert [(row["name"], row["built_in"], row["people"]) for row in rows] == [
-        ("Viewer", True, 1),
-        ("Operator", True, 0),
-        ("Admin", True, 1),
-        ("Keepers", False, 0),
-    ]
-    assert boss.get(f"roles/{keepers.pk}/") == {
-        "id": keepers.pk,
-        "name": "Keepers",
-        "summary": "A role of your own.",
-        "built_in": False,
-        "rights": ["auth.delete_group"],
-        "people": 0,
-    }
-
-
-@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-def test_nobody_changes_a_role_over_the_api(keepers: Group, method: str) -> None:
-    root = Caller(everything=True)
-    assert root.call(method, f"roles/{keepers.pk}/", {"name": "Mine"}).status_code == 405
-    keepers.refresh_from_db()
-    assert keepers.name == "Keepers"

@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
+from connectors import history
 from kubegraf import roles, tokens
 from kubegraf.models import ApiToken
 
@@ -205,6 +206,19 @@ def test_rights_are_chosen_in_words_and_only_those_that_something_asks_for(clien
     assert [word for word in ("log entry", "session", "content type", "Can ", "lease") if word in html] == []
 
 
+def test_a_right_that_nothing_asks_for_is_kept_where_it_was_given(client: Client) -> None:
+    client.force_login(User.objects.create_superuser("root"))
+    group = Group.objects.create(name="Auditors")
+    rights = Permission.objects.filter(codename__in=("view_session", "view_event"))
+    group.permissions.set(rights)
+    client.post(
+        reverse("admin:auth_group_change", args=(group.pk,)),
+        {"name": "Inspectors", "permissions": [right.pk for right in rights]},
+    )
+    group.refresh_from_db()
+    assert (group.name, set(group.permissions.all())) == ("Inspectors", set(rights))
+
+
 def test_a_superuser_makes_a_role_of_ones_own(client: Client) -> None:
     client.force_login(User.objects.create_superuser("root"))
     right = Permission.objects.get(codename="view_connector")
@@ -213,3 +227,72 @@ def test_a_superuser_makes_a_role_of_ones_own(client: Client) -> None:
     assert list(group.permissions.all()) == [right]
     page = client.get(reverse("admin:auth_group_change", args=(group.pk,)))
     assert "A role of your own." in page.text
+
+
+def editor() -> User:
+    """Somebody who is no superuser, may edit roles, and has that right from a role of their own."""
+    group = Group.objects.create(name="Editors")
+    names = ("view_group", "add_group", "change_group", "delete_group", "view_connector")
+    group.permissions.set(Permission.objects.filter(codename__in=names, content_type__app_label__in=OURS))
+    return person("editor", "Editors")
+
+
+OURS = ("auth", "connectors")
+
+
+@pytest.mark.parametrize("name", ["", "Editors"])
+def test_whoever_may_edit_roles_puts_no_right_into_one_that_they_lack(client: Client, name: str) -> None:
+    client.force_login(editor())
+    right = Permission.objects.get(codename="delete_connector")
+    known = Group.objects.filter(name=name).first()
+    address = (
+        reverse("admin:auth_group_change", args=(known.pk,)) if known else reverse("admin:auth_group_add")
+    )
+    sent = {"name": name or "Breakers", "permissions": [right.pk]}
+    assert client.post(address, sent).status_code == 200  # the form again
+    assert not Group.objects.filter(permissions=right).exclude(name="Admin").exists()
+    allowed = Permission.objects.get(codename="view_connector")
+    assert client.post(address, {**sent, "permissions": [allowed.pk]}).status_code == 302
+
+
+@pytest.mark.parametrize("page", ["change", "delete"])
+def test_whoever_may_edit_roles_leaves_alone_one_that_gives_more_than_they_have(
+    client: Client, page: str
+) -> None:
+    client.force_login(editor())
+    keepers = Group.objects.create(name="Keepers")
+    keepers.permissions.add(Permission.objects.get(codename="delete_connector"))
+    address = reverse(f"admin:auth_group_{page}", args=(keepers.pk,))
+    assert client.post(address, {"name": "Mine", "post": "yes"}).status_code == 403
+    keepers.refresh_from_db()
+    assert keepers.name == "Keepers"
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_whose_only_role_is_deleted_does_not_enter_the_console_any_more(
+    client: Client, at_once: bool
+) -> None:
+    group = Group.objects.create(name="Visitors")
+    only, both = person("only", "Visitors"), person("both", "Visitors", "Viewer")
+    client.force_login(User.objects.create_superuser("root"))
+    if at_once:
+        chosen = {"action": "delete_selected", "_selected_action": [group.pk], "post": "yes"}
+        client.post(reverse("admin:auth_group_changelist"), chosen)
+    else:
+        client.post(reverse("admin:auth_group_delete", args=(group.pk,)), {"post": "yes"})
+    assert not Group.objects.filter(name="Visitors").exists()
+    now = {user.username: user.is_staff for user in User.objects.filter(pk__in=(only.pk, both.pk))}
+    assert now == {"only": False, "both": True}
+    lines = {line.object_name: line.changes for _, line in history.lines(["user"], limit=2)}
+    assert lines == {
+        "only": [{"field": "roles", "old": ["Visitors"], "new": []}],
+        "both": [{"field": "roles", "old": ["Viewer", "Visitors"], "new": ["Viewer"]}],
+    }
+
+
+def test_a_superuser_does_not_stop_being_one_by_themselves(client: Client) -> None:
+    root = User.objects.create_superuser("root")
+    client.force_login(root)
+    client.post(page(root), entered(root, first_name="Grace"))  # the box is not ticked
+    root.refresh_from_db()
+    assert (root.first_name, root.is_superuser) == ("Grace", True)
