@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from connectors.message import Severity
-from events.models import EventStatus
+from events.models import EventStatus, SilenceState
 
 
 def open_events(*, cluster_id: int | None = None, severity: str = "") -> str:
@@ -29,6 +29,11 @@ def events_since(since: datetime, severity: str = "", until: datetime | None = N
     if severity:
         query["severity__exact"] = Severity(severity).value
     return f"{reverse('admin:events_event_changelist')}?{urlencode(query)}"
+
+
+def silences_in_force() -> str:
+    """The list of the silences that hold events back now."""
+    return f"{reverse('admin:events_silence_changelist')}?{urlencode({'state': SilenceState.IN_FORCE.value})}"
 
 
 def cluster(pk: int) -> str:

@@ -101,6 +101,13 @@ def _tiles(found: Overview) -> Iterable[JSONDict]:
             if oldest
             else "the queue is empty",
         }
+    if found.silences:
+        yield {
+            "label": "Silences in force",
+            "figure": f"{found.silences:,}",
+            "url": event_links.silences_in_force(),
+            "note": "nobody is told of what they match",
+        }
 
 
 def _latency(sending: Vitals, now: datetime) -> JSONDict:

@@ -24,6 +24,7 @@ from connectors.models import Connector, Delivery, DeliveryStatus
 from connectors.vitals import Vitals, vitals, vitals_of
 from events.models import Cluster, Event, EventStatus, Subscription
 from events.record import EVENTS
+from events.silences import in_force
 from events.standing import Standing, standing
 
 SHOWN = 50
@@ -129,6 +130,7 @@ class Overview:
     deliveries: Flow | None = None
     sending: Vitals | None = None
     dead_letters: int | None = None
+    silences: int | None = None
     connectors: list[ConnectorLine] | None = None
     clusters: list[ClusterLine] | None = None
 
@@ -153,6 +155,7 @@ def overview(person: Person, period: Period = Period.DAY) -> Overview:
         deliveries=flows.get(tally.DELIVERIES),
         sending=vitals(tally.of_last_day_together()) if sees_deliveries else None,
         dead_letters=_dead_letters(now) if sees_deliveries else None,
+        silences=in_force(now).count() if may("events.view_silence") else None,
         connectors=_connectors() if may("connectors.view_connector") else None,
         clusters=_clusters(now) if may("events.view_cluster") else None,
     )

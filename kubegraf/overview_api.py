@@ -144,6 +144,7 @@ class OverviewSerializer(serializers.Serializer[Overview]):
     dead_letters = serializers.IntegerField(
         allow_null=True, help_text="Deliveries of the last 24 hours that failed for good, up to 1000."
     )
+    silences = serializers.IntegerField(allow_null=True, help_text="Silences in force at this moment.")
     connectors = ConnectorLineSerializer(many=True, allow_null=True)
     clusters = ClusterLineSerializer(many=True, allow_null=True)
 

@@ -20,7 +20,14 @@ from kubegraf.attention import concerns, first_steps
 from kubegraf.overview import Overview, Period, overview
 from tests.calling import Caller, mistakes
 from tests.connectors.test_admin import staff
-from tests.making import make_cluster, make_connector, make_event, make_message, make_subscription
+from tests.making import (
+    make_cluster,
+    make_connector,
+    make_event,
+    make_message,
+    make_silence,
+    make_subscription,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -186,6 +193,17 @@ def test_when_all_are_taken_they_are_gone() -> None:
 # --- Figures --------------------------------------------------------------------------------------------
 
 
+def test_whoever_finds_it_quiet_sees_that_it_has_been_silenced(admin_client: Client) -> None:
+    set_up()
+    assert "Silences in force" not in admin_client.get(OVERVIEW).text
+    make_silence()
+    make_silence(ends_at=timezone.now() - timedelta(minutes=1))
+    (tile,) = [one for one in dashboard.shown(look())["tiles"] if one["label"] == "Silences in force"]
+    assert (tile["figure"], tile["note"]) == ("1", "nobody is told of what they match")
+    listed = admin_client.get(tile["url"]).context["cl"].result_count
+    assert listed == 1
+
+
 def test_events_are_counted_by_the_hour_and_severity() -> None:
     counted(EVENTS, "pod_crash_loop", "critical", hours=1, amount=3)
     counted(EVENTS, "hpa_maxed", "high", hours=1)
@@ -297,9 +315,9 @@ def test_the_page_takes_as_many_queries_for_one_as_for_twenty(
         assert admin_client.get(OVERVIEW).status_code == 200
 
 
-QUERIES = 11
-"""Session and user, hours, open events, the newest, a day of attempts, dead letters, connectors and how they
-fare (two), and clusters."""
+QUERIES = 12
+"""Session and user, hours, open events, the newest, a day of attempts, dead letters, silences, connectors and
+how they fare (two), and clusters."""
 
 
 @pytest.mark.parametrize(
@@ -309,6 +327,7 @@ fare (two), and clusters."""
         ("view_delivery", {"deliveries", "sending", "dead_letters"}),
         ("view_connector", {"connectors"}),
         ("view_cluster", {"clusters"}),
+        ("view_silence", {"silences"}),
     ],
 )
 def test_who_may_not_see_a_section_is_not_told_of_it(client: Client, right: str, sections: set[str]) -> None:
@@ -317,7 +336,7 @@ def test_who_may_not_see_a_section_is_not_told_of_it(client: Client, right: str,
     Connector.objects.update(paused_at=timezone.now(), paused_reason="hush-hush")
     make_event(title="A pod has crashed").save()
     told = Caller(right).get("overview/")
-    every = {"open", "events", "deliveries", "sending", "dead_letters", "connectors", "clusters"}
+    every = {"open", "events", "deliveries", "sending", "dead_letters", "silences", "connectors", "clusters"}
     assert {name for name in every if told[name] is not None} == sections
     assert {one["about"] for one in told["attention"]} == {
         "view_delivery": {"Dead letters"},
@@ -340,7 +359,7 @@ def test_the_api_tells_the_same(django_assert_num_queries: Any) -> None:
     counted(EVENTS, "pod_crash_loop", "critical", amount=2)
     make_event(cluster_name="production").save()
     caller = Caller(everything=True)
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(11):
         told = caller.get("overview/", period="7d")
     assert (told["period"], told["events"]["total"], len(told["events"]["slices"])) == ("7d", 2, 28)
     assert (told["attention"], told["first_steps"]) == ([], [])
