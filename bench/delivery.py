@@ -282,6 +282,7 @@ class Ours:
         from django.utils import timezone
 
         from connectors import bulk
+        from events.external import SOURCE
         from events.models import Event
         from events.record import fingerprint
 
@@ -293,6 +294,7 @@ class Ours:
                 fingerprint=fingerprint("production", "pod_crash_loop", name, "app"),
                 event_type="pod_crash_loop",
                 severity="critical",
+                source=SOURCE,  # what a watch finds belongs to a cluster
                 cluster_name="production",
                 namespace="default",
                 resource=name,

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from connectors.models import Attempt, Connector, Delivery, Lease, Outcome
+from events import external
 from events.models import Event
 from events.record import Batch, write
 from tests.making import make_connector, make_event, make_subscription
@@ -26,9 +27,14 @@ def subscribed(receiver: Receiver, name: str = "hook") -> Connector:
 
 
 def happen(count: int = 1) -> list[Event]:
-    """So many problems begin, each one of its own, reported in one batch."""
+    """So many problems begin, each one of its own, reported from outside in one batch."""
     events = [
-        make_event(fingerprint=f"problem-{number}", key=str(number), title=f"Problem {number}")
+        make_event(
+            fingerprint=f"problem-{number}",
+            key=str(number),
+            title=f"Problem {number}",
+            source=external.SOURCE,
+        )
         for number in itertools.islice(_numbers, count)
     ]
     write(Batch(new=events))
