@@ -33,19 +33,22 @@ def refuse_placeholder(text: str) -> str:
     """`text`, unless part of it stands for a value that somebody still has to fill in."""
     found = _PLACEHOLDER.search(text)
     if found:
-        raise ValueError(f"“{_recognised(found[0])}” is a placeholder from an example: enter the real value")
+        raise ValueError(f"“{_repeatable(found[0])}” is a placeholder from an example: enter the real value")
     return text
 
 
-def _recognised(placeholder: str) -> str:
-    """A placeholder as it may be repeated: it may be part of a secret that merely looks like one."""
+def _repeatable(placeholder: str) -> str:
+    """A placeholder as it can be repeated: it may be part of a secret that merely looks like one."""
     plain = placeholder in (placeholder.lower(), placeholder.upper()) and not re.search(r"\d", placeholder)
     return placeholder if plain else f"{placeholder[:4]}…"
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether part of `text` stands for a value that somebody still has to fill in."""
-    return _PLACEHOLDER.search(text) is not None
+    """Whether `text` is nothing but what stands for a value that somebody still has to fill in.
+
+    A secret of which a part merely looks like that remains a secret.
+    """
+    return _PLACEHOLDER.fullmatch(text) is not None
 
 
 def web_address(text: str) -> str:

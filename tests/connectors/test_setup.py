@@ -172,6 +172,14 @@ def test_no_text_repeats_a_secret() -> None:
     assert "bad-0123456789" not in str(caught.value)
 
 
+def test_a_secret_with_something_like_a_placeholder_in_it_is_not_repeated() -> None:
+    with pytest.raises(ConfigError) as caught:
+        validate(SAMPLE, {"url": "bad-0123456789-change-me-xxxxxx"})
+
+    assert caught.value.errors["url"] == ["*** is bad"]
+    assert "0123456789" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("provider", "config", "named"),
     [
