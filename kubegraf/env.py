@@ -132,18 +132,32 @@ def whole_number(variable: str, *, default: int, at_least: int) -> int:
     return found
 
 
-def seconds(variable: str, *, default: Sequence[float]) -> list[float]:
+def seconds(variable: str, *, default: float) -> float:
+    """A number of seconds above 0; the default where nothing is said. Raises ImproperlyConfigured."""
+    text: str = env.str(variable, default="").strip() or str(default)
+    found = _numbers(text)
+    if len(found) != 1 or not (math.isfinite(found[0]) and found[0] > 0):
+        raise ImproperlyConfigured(f"{variable} is {text!r}; it must be seconds, such as 60 or 0.5.")
+    return found[0]
+
+
+def waits(variable: str, *, default: Sequence[float]) -> list[float]:
     """Numbers of seconds, with commas; the default where nothing is said. Raises ImproperlyConfigured."""
     text: str = env.str(variable, default="").strip()
     if not text:
         return [*default]
-    try:
-        found = [float(part) for part in text.split(",")]
-    except ValueError:
-        found = [math.nan]
-    if not all(math.isfinite(one) and one >= 0 for one in found):
-        raise ImproperlyConfigured(f"{variable} is {text!r}; it must be seconds, such as 60 or 0.5.")
+    found = _numbers(text)
+    if not found or not all(math.isfinite(one) and one >= 0 for one in found):
+        raise ImproperlyConfigured(f"{variable} is {text!r}; it must be seconds with commas, such as 5,300.")
     return found
+
+
+def _numbers(text: str) -> list[float]:
+    """Those that stand there with commas between them; none if one of them is no number."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        return []
 
 
 def options(variable: str) -> dict[str, dict[str, Any]]:

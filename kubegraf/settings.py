@@ -25,6 +25,7 @@ from kubegraf.env import (
     redis_url,
     seconds,
     shared_cache,
+    waits,
     whole_number,
 )
 from kubegraf.oidc.claims import rules
@@ -305,10 +306,10 @@ HTTP_DRIVER: str = env.str("KUBEGRAF_HTTP_DRIVER", default="")
 if HTTP_DRIVER not in ("", "curl", "requests"):
     raise ImproperlyConfigured(f"KUBEGRAF_HTTP_DRIVER is {HTTP_DRIVER!r}; it can be curl or requests.")
 # Seconds to wait after the first, second, … failed attempt at a delivery, before it counts as failed.
-RETRY_SCHEDULE = seconds("KUBEGRAF_RETRY_SCHEDULE", default=SCHEDULE)
+RETRY_SCHEDULE = waits("KUBEGRAF_RETRY_SCHEDULE", default=SCHEDULE)
 # Seconds after which a delivery that a worker has taken, and not finished, is taken by another. Were it
 # shorter than a conversation may last (45 s), a slow receiver would be told again what it is being told.
-LEASE_SECONDS = seconds("KUBEGRAF_LEASE_SECONDS", default=[60.0])[0]
+LEASE_SECONDS = seconds("KUBEGRAF_LEASE_SECONDS", default=60.0)
 
 # --- How long the record is kept, and who may measure --------------------------------------------------
 

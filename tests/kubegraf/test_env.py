@@ -122,18 +122,37 @@ def test_what_is_no_whole_number_is_refused_by_the_name_of_the_variable(
 
 
 @pytest.mark.parametrize(("text", "numbers"), [("", [5, 300]), ("60", [60]), ("0.2, 0.5,1", [0.2, 0.5, 1])])
-def test_seconds_are_the_default_where_nothing_is_said(
+def test_waits_are_the_default_where_nothing_is_said(
     monkeypatch: pytest.MonkeyPatch, text: str, numbers: list[float]
 ) -> None:
     monkeypatch.setenv("KUBEGRAF_RETRY_SCHEDULE", text)
-    assert env.seconds("KUBEGRAF_RETRY_SCHEDULE", default=[5, 300]) == numbers
+    assert env.waits("KUBEGRAF_RETRY_SCHEDULE", default=[5, 300]) == numbers
 
 
 @pytest.mark.parametrize("text", ["x", "5,x", "5,", "-1", "nan", "inf", "5m"])
-def test_what_is_no_seconds_is_refused_by_the_name_of_the_variable(
+def test_what_are_no_waits_is_refused_by_the_name_of_the_variable(
     monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     monkeypatch.setenv("KUBEGRAF_RETRY_SCHEDULE", text)
     with pytest.raises(ImproperlyConfigured) as caught:
-        env.seconds("KUBEGRAF_RETRY_SCHEDULE", default=[5])
-    assert str(caught.value) == f"KUBEGRAF_RETRY_SCHEDULE is {text!r}; it must be seconds, such as 60 or 0.5."
+        env.waits("KUBEGRAF_RETRY_SCHEDULE", default=[5])
+    says = f"KUBEGRAF_RETRY_SCHEDULE is {text!r}; it must be seconds with commas, such as 5,300."
+    assert str(caught.value) == says
+
+
+@pytest.mark.parametrize(("text", "number"), [("", 60.0), (" ", 60.0), ("0.5", 0.5), ("90", 90.0)])
+def test_a_length_is_the_default_where_nothing_is_said(
+    monkeypatch: pytest.MonkeyPatch, text: str, number: float
+) -> None:
+    monkeypatch.setenv("KUBEGRAF_LEASE_SECONDS", text)
+    assert env.seconds("KUBEGRAF_LEASE_SECONDS", default=60.0) == number
+
+
+@pytest.mark.parametrize("text", ["x", "60,30", "0", "-1", "nan", "inf", "1m"])
+def test_what_is_no_length_is_refused_by_the_name_of_the_variable(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("KUBEGRAF_LEASE_SECONDS", text)
+    with pytest.raises(ImproperlyConfigured) as caught:
+        env.seconds("KUBEGRAF_LEASE_SECONDS", default=60.0)
+    assert str(caught.value) == f"KUBEGRAF_LEASE_SECONDS is {text!r}; it must be seconds, such as 60 or 0.5."
