@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 
 from celery import shared_task
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 
 from connectors.engine import claim, quarantine, send, set_back
 from connectors.engine.due import due
 from connectors.engine.wakeups import WakeUps
-
-logger = logging.getLogger(__name__)
+from connectors.handover import Handover
 
 
 class _Busy:
@@ -110,44 +106,11 @@ def wake(connector_ids: Iterable[int]) -> None:
         wake_ups.ask(connector_id, messages)
 
 
-class Broker:
-    """Hands tasks over to the broker, without having everybody wait for one that is away or does not answer.
-
-    What is left out the sweeper does later, and whoever asked, a person at a page for instance, goes on.
-    """
-
-    QUIET = 2.0
-    """Seconds for which a broker that failed is not asked again."""
-    SLOW = 0.5
-    """Seconds after which nobody else begins to wait where somebody is waiting already."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._quiet_until = 0.0
-        self._waiting: dict[int, float] = {}
-
-    def hand_over(self, connector_id: int, send: Callable[[], object]) -> None:
-        """Has that task sent, if the broker is there."""
-        me, now = threading.get_ident(), time.monotonic()
-        with self._lock:
-            if now < self._quiet_until or any(now - since > self.SLOW for since in self._waiting.values()):
-                return
-            self._waiting[me] = now
-        try:
-            send()
-        except OperationalError as error:
-            self._quiet_until = time.monotonic() + self.QUIET
-            logger.warning("the broker is away (%s); the sweeper will wake connector %s", error, connector_id)
-        finally:
-            with self._lock:
-                del self._waiting[me]
-
-
-broker = Broker()
+handover = Handover()
 
 
 def _send(connector_id: int) -> None:
-    broker.hand_over(connector_id, partial(deliver.delay, connector_id))
+    handover.to_broker(connector_id, partial(deliver.delay, connector_id))
 
 
 wake_ups = WakeUps(_send)
@@ -165,4 +128,4 @@ def wake_later(connector_id: int, seconds: float) -> None:
     """
     if seconds > LATER_AT_MOST:
         return
-    broker.hand_over(connector_id, partial(deliver.apply_async, (connector_id,), countdown=seconds))
+    handover.to_broker(connector_id, partial(deliver.apply_async, (connector_id,), countdown=seconds))

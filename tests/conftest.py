@@ -17,6 +17,7 @@ import pytest
 from django.conf import settings
 
 from connectors import tasks
+from connectors.handover import Handover
 from kubegraf.celery import app
 from kubegraf.env import BASE_DIR
 from tests import database, sharing
@@ -129,7 +130,7 @@ def publishing(broker: Broker) -> Iterator[Broker]:
 def _publish_to(url: str) -> None:
     app.conf.broker_url = url
     kombu.pools.reset()
-    tasks.broker = tasks.Broker()  # what was known of another one
+    tasks.handover = Handover()  # what was known of another one
     app._after_fork()  # the one place where Celery forgets the pools it keeps
 
 

@@ -12,6 +12,7 @@ from kombu.exceptions import OperationalError
 
 from connectors import outbox, tasks
 from connectors.engine.claim import claim
+from connectors.handover import Handover
 from connectors.message import Message
 from connectors.models import Delivery
 from connectors.outbox import Order, enqueue
@@ -63,7 +64,7 @@ def test_a_broker_that_is_away_costs_nothing_but_a_sweep(
         raise OperationalError("connection refused")
 
     tasks.wake_ups.forget()
-    monkeypatch.setattr(tasks, "broker", tasks.Broker())
+    monkeypatch.setattr(tasks, "handover", Handover())
     monkeypatch.setattr(tasks.deliver, "delay", refuse)
     connector = make_connector()
 
@@ -75,41 +76,41 @@ def test_a_broker_that_is_away_costs_nothing_but_a_sweep(
 
 def test_a_broker_that_is_away_is_asked_once_and_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    broker = tasks.Broker()
+    handover = Handover()
 
     def refuse(connector_id: int) -> None:
         asked.append(connector_id)
         raise OperationalError("connection refused")
 
     for connector_id in (1, 2, 3):
-        broker.hand_over(connector_id, partial(refuse, connector_id))
+        handover.to_broker(connector_id, partial(refuse, connector_id))
     assert asked == [1]
 
-    broker = tasks.Broker()
-    monkeypatch.setattr(broker, "QUIET", 0.0)
+    handover = Handover()
+    monkeypatch.setattr(handover, "QUIET", 0.0)
     for connector_id in (4, 5):
-        broker.hand_over(connector_id, partial(refuse, connector_id))
+        handover.to_broker(connector_id, partial(refuse, connector_id))
     assert asked == [1, 4, 5]
 
 
 def test_where_one_waits_for_a_broker_that_does_not_answer_nobody_else_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    broker, answers, waits = tasks.Broker(), threading.Event(), threading.Event()
-    monkeypatch.setattr(broker, "SLOW", 0.0)
+    handover, answers, waits = Handover(), threading.Event(), threading.Event()
+    monkeypatch.setattr(handover, "SLOW", 0.0)
     asked: list[int] = []
 
     def wait() -> None:
         waits.set()
         answers.wait(PATIENCE)
 
-    one = threading.Thread(target=broker.hand_over, args=(1, wait))
+    one = threading.Thread(target=handover.to_broker, args=(1, wait))
     one.start()
     waits.wait(PATIENCE)
-    broker.hand_over(2, lambda: asked.append(2))
+    handover.to_broker(2, lambda: asked.append(2))
     answers.set()
     one.join(PATIENCE)
-    broker.hand_over(3, lambda: asked.append(3))
+    handover.to_broker(3, lambda: asked.append(3))
 
     assert asked == [3]
 
