@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from email import policy
-from email.headerregistry import Address, HeaderRegistry, MessageIDHeader
 from email.message import EmailMessage
 from email.utils import format_datetime, getaddresses, parseaddr
 from typing import Annotated, Literal, Self
@@ -28,6 +26,7 @@ from connectors.conversation import Conversation, Dispatch, Receipt
 from connectors.message import JSONDict, Message, Status
 from connectors.provider import Config, Preview, Provider
 from connectors.services.mail import body as mail_body
+from connectors.services.mail.headers import POLICY
 from connectors.services.mail.smtp import Server, SignIn, Submission, judge, listed
 
 # --- What it can be told --------------------------------------------------------------------------------
@@ -159,12 +158,6 @@ class EmailConfig(Config):
 
 _LONGEST_SUBJECT = 180
 
-# Message ids must not be folded or encoded, which Python knows only of the Message-ID header itself.
-_HEADERS = HeaderRegistry()
-_HEADERS.map_to_type("in-reply-to", MessageIDHeader)  # type: ignore[arg-type]  # it mixes the class in itself
-_HEADERS.map_to_type("references", MessageIDHeader)  # type: ignore[arg-type]  # it mixes the class in itself
-_POLICY = policy.SMTP.clone(cte_type="7bit", header_factory=_HEADERS)
-
 
 def subject(config: EmailConfig, message: Message) -> str:
     """One line. Later mails of an event repeat it: mail readers take another subject for another thread."""
@@ -183,9 +176,8 @@ def mail(config: EmailConfig, dispatch: Dispatch, recipients: list[str]) -> Emai
     """
     message = dispatch.message
     root = _message_id(message.id, config)
-    built = EmailMessage(policy=_POLICY)
-    name, address = parseaddr(config.sender)
-    built["From"] = Address(text.one_line(name), addr_spec=address or config.sender)
+    built = EmailMessage(policy=POLICY)
+    built["From"] = text.one_line(config.sender)
     built["To"] = ", ".join(recipients)
     built["Subject"] = _subject_of(config, dispatch)
     built["Date"] = format_datetime(datetime.now(UTC))

@@ -17,9 +17,13 @@ import pytest
 import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 from pytest_django import Settings
 
+from connectors import text
 from connectors.conversation import Call, Conversation, Dispatch, Receipt, Response
 from connectors.errors import Reason, SendError
 from connectors.message import Message, Recommendation, Status
@@ -198,6 +202,45 @@ def test_a_title_cannot_add_a_header() -> None:
     assert (
         first["Subject"].strip() == "[KubeGraf] Critical: Down Bcc: everybody@example.com body (production)"
     )
+
+
+def test_a_title_that_looks_like_an_encoded_word_adds_no_header() -> None:
+    title = "=?utf-8?q?=0D=0ABcc:_everybody@example.com=0D=0A=0D=0Abody?= x"
+
+    first = built(a_message(title=title))
+
+    assert first["Bcc"] is None
+    assert first["Subject"] == f"[KubeGraf] Critical: {title} (production)"
+
+
+@hypothesis_settings(deadline=None)
+@given(st.lists(st.sampled_from(["=?utf-8?q?", "?=", "=0D=0A", "Bcc:", " ", "é", "🔥", "x" * 90, ", <@>"])))
+def test_a_subject_arrives_as_it_is(pieces: list[str]) -> None:
+    title = text.one_line("".join(["a", *pieces]))
+
+    assert built(a_message(title=title, cluster=""))["Subject"] == (
+        text.shorten(f"[KubeGraf] Critical: {title}", 180)
+    )
+
+
+def test_a_sender_with_a_long_name_is_one_sender() -> None:
+    name = "everybody@example.com, " * 9 + "Ops"
+
+    [sender] = built(sender=f'"{name}" <kubegraf@example.com>')["From"].addresses
+
+    assert sender.addr_spec == "kubegraf@example.com"
+
+
+def test_the_name_of_a_sender_may_be_in_any_script() -> None:
+    [sender] = built(sender="通知 🔥 <kubegraf@example.com>")["From"].addresses
+
+    assert (sender.display_name, sender.addr_spec) == ("通知 🔥", "kubegraf@example.com")
+
+
+def test_a_recipient_that_looks_like_an_encoded_word_is_written_as_it_is() -> None:
+    to = "=?utf-8?q?=0D=0ABcc=3A_x?=@example.com"
+
+    assert f"To: {to}\r\nSubject:".encode() in mail(a_config(to=[to]), a_dispatch(), [to]).as_bytes()
 
 
 def test_the_subject_is_shortened() -> None:
