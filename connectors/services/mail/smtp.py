@@ -285,6 +285,7 @@ _REFUSALS = {
     "content": (Reason.INVALID_MESSAGE, False, "The server does not take this message; others may pass"),
 }
 _SIGN_IN_FIRST = {530, 535}
+_TOO_LARGE = 552  # of the size that MAIL announces: RFC 1870 section 6.1
 
 
 def judge(server: Server, response: Response) -> dict[str, tuple[int, str]]:
@@ -307,6 +308,8 @@ def judge(server: Server, response: Response) -> dict[str, tuple[int, str]]:
         raise SendError(Reason.SERVER_ERROR, words, retry=True)
     if all(each in _SIGN_IN_FIRST for each in codes):
         reason, disable, advice = _REFUSALS["auth"]
+    elif stage == "sender" and code == _TOO_LARGE:
+        reason, disable, advice = _REFUSALS["content"]
     raise SendError(reason, f"{words}. {advice}.", disable=disable)
 
 

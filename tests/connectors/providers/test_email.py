@@ -376,6 +376,7 @@ def test_a_passing_refusal_is_tried_again(stage: str, code: int) -> None:
         ("auth", 534, Reason.AUTH, True, "app password"),
         ("sender", 530, Reason.AUTH, True, "Check the user name and the password"),
         ("sender", 550, Reason.MISCONFIGURED, True, "Check the sender"),
+        ("sender", 552, Reason.INVALID_MESSAGE, False, "others may pass"),
         ("recipients", 550, Reason.INVALID_MESSAGE, False, "Check the recipients"),
         ("content", 554, Reason.INVALID_MESSAGE, False, "others may pass"),
         ("content", 552, Reason.INVALID_MESSAGE, False, "others may pass"),
