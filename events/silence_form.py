@@ -98,10 +98,6 @@ class SilenceForm(SeenForm[Silence]):
         chosen = cleaned.get("duration")
         if chosen and chosen != UNTIL:
             cleaned["ends_at"] = cleaned["starts_at"] + silencing.duration(chosen)
-        if self.errors:
-            if not cleaned.get("ends_at"):
-                cleaned.pop("ends_at", None)  # else the silence had none, and the page shows how it stands
-            return cleaned
         if not cleaned.get("ends_at"):
             cleaned.pop("ends_at", None)  # or the silence that the page goes on to show would have none
             if not self.errors:
