@@ -97,7 +97,10 @@ class SilenceForm(SeenForm[Silence]):
             cleaned["starts_at"] = self.instance.starts_at
         chosen = cleaned.get("duration")
         if chosen and chosen != UNTIL:
-            cleaned["ends_at"] = cleaned["starts_at"] + silencing.duration(chosen)
+            try:
+                cleaned["ends_at"] = cleaned["starts_at"] + silencing.duration(chosen)
+            except OverflowError:
+                self.add_error("starts_at", "That is too far away.")
         if not cleaned.get("ends_at"):
             cleaned.pop("ends_at", None)  # or the silence that the page goes on to show would have none
             if not self.errors:

@@ -56,6 +56,10 @@ def test_a_silence_may_begin_later_and_end_at_a_time(admin_client: Client) -> No
         ({"reason": "", "duration": "2h", "clusters": "*"}, "This field is required"),
         ({"reason": "x", "duration": "until", "clusters": "*"}, "Say when it ends"),
         (
+            {"reason": "x", "duration": "2h", "clusters": "*", "starts_at": "9999-12-31T23:30"},
+            "That is too far away",
+        ),
+        (
             {"reason": "x", "duration": "until", "clusters": "*", "ends_at": "2020-01-01T00:00"},
             "later than now",
         ),
