@@ -181,9 +181,9 @@ class WebhookConfig(Config):
 
     @cached_property
     def is_json(self) -> bool:
-        """Whether the body is JSON, in which every value is escaped."""
+        """Whether the body is JSON, in which every value is escaped: without a template it always is."""
         kind = self.content_type.partition(";")[0].strip().lower()
-        return kind.endswith(("/json", "+json"))
+        return not self.body_template or kind.endswith(("/json", "+json"))
 
 
 def content(config: WebhookConfig, message: Message, delivery_id: str) -> Any:

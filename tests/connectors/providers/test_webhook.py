@@ -129,6 +129,12 @@ def test_another_content_type_takes_the_template_as_it_is() -> None:
     assert "Content-Type" not in request.headers
 
 
+def test_the_documented_payload_is_json_whatever_content_type_it_is_given() -> None:
+    message = a_message()
+    request = tell(message, headers={"Content-Type": "text/plain"})
+    assert sent(request) == message.payload()
+
+
 def test_a_template_that_cannot_cope_with_a_message_is_that_messages_fault() -> None:
     config = a_config(body_template='{"a": "{{ details.restart_count | round }}"}')
     dispatch = Dispatch(DELIVERY, a_message(details={"restart_count": "many"}))
