@@ -27,6 +27,7 @@ from liquid.undefined import is_undefined
 from connectors.encodable import encodable
 from connectors.example import EXAMPLE
 from connectors.message import JSONDict, Message
+from connectors.wellformed import DEEPEST
 
 LONGEST_TEMPLATE = 20_000  # characters
 LONGEST_OUTPUT = 64 * 1024  # bytes
@@ -139,18 +140,20 @@ def _filled(node: Any, named: Mapping[str, Any]) -> Any:
     return node
 
 
-def _texts(node: Any) -> list[str]:
+def _texts(node: Any, depth: int = 0) -> list[str]:
     """Every text that will be rendered."""
     if isinstance(node, str):
         return [node]
+    if not isinstance(node, dict | list):
+        return []
+    if depth >= DEEPEST:
+        raise TemplateError("The template is nested too deeply")
     if isinstance(node, list):
-        return [text for item in node for text in _texts(item)]
-    if isinstance(node, dict):
-        for name in node:
-            if "{{" in name or "{%" in name:
-                raise TemplateError(f"{name!r} is a name, and names are not filled in: only values are")
-        return [text for item in node.values() for text in _texts(item)]
-    return []
+        return [text for item in node for text in _texts(item, depth + 1)]
+    for name in node:
+        if "{{" in name or "{%" in name:
+            raise TemplateError(f"{name!r} is a name, and names are not filled in: only values are")
+    return [text for item in node.values() for text in _texts(item, depth + 1)]
 
 
 def _as_objects(value: Any) -> Any:

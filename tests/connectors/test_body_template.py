@@ -93,6 +93,7 @@ def test_half_surrogates_and_infinite_numbers_do_not_stop_a_message() -> None:
         ('{"{{title}}": 1}', True, "names are not filled in"),
         ('{"a": ["{{titel}}"]}', True, "There is no field 'titel'"),
         ("[" * 19_000, True, "nested too deeply"),
+        ("[" * 900 + "]" * 900, True, "nested too deeply"),
         ("{% if a %}" * 40 + "{% endif %}" * 40, False, "The template does not work"),
     ],
 )
