@@ -50,7 +50,7 @@ class ClusterSerializer(StrictModelSerializer):
 
     def get_kubeconfig_set(self, cluster: Cluster) -> bool:
         """Whether one is stored."""
-        return bool(cluster.kubeconfig)
+        return cluster.has_kubeconfig
 
     def get_watcher(self, cluster: Cluster) -> str:
         """The holder of its lease."""

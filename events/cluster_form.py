@@ -66,7 +66,7 @@ class ClusterForm(SeenForm[Cluster]):
         if self.chosen == Access.CONTEXT:
             self._offer(contexts())
         else:
-            self.fields["kubeconfig_text"].widget.is_set = bool(self.instance.kubeconfig)
+            self.fields["kubeconfig_text"].widget.is_set = self.instance.has_kubeconfig
             self.fields["context"].help_text = "One of its contexts; empty for its current one."
 
     def _offer(self, known: Contexts) -> None:

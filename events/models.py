@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from connectors import presence
-from connectors.fields import EncryptedJSONText, Stored
+from connectors.fields import EncryptedJSONText, Stored, Unreadable
 from connectors.history import History
 from connectors.ids import uuid7
 from connectors.message import Severity
@@ -120,6 +120,11 @@ class Cluster(models.Model):
         ours = Event.objects.filter(cluster=self).order_by("pk").select_for_update()
         Event.objects.filter(pk__in=ours.values("pk")).update(cluster=None)
         return super().delete(*args, **kwargs)
+
+    @property
+    def has_kubeconfig(self) -> bool:
+        """Whether one is stored; one that no key decrypts is, too."""
+        return bool(self.kubeconfig) or isinstance(self.kubeconfig, Unreadable)
 
 
 class EventStatus(models.TextChoices):

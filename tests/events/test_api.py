@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.utils import timezone
 
 from connectors import setup
@@ -389,6 +390,12 @@ def test_a_kubeconfig_goes_in_and_never_comes_out(caller: Caller) -> None:
     assert "kubeconfig" not in made
     assert "hush-hush" not in str(caller.get("clusters/"))
     assert Cluster.objects.get().kubeconfig == KUBECONFIG
+
+
+def test_a_kubeconfig_that_no_key_decrypts_is_set_all_the_same(caller: Caller, settings: Any) -> None:
+    cluster = make_cluster(access="kubeconfig", kubeconfig=KUBECONFIG)
+    settings.FIELD_ENCRYPTION_KEY = [Fernet.generate_key().decode()]
+    assert caller.get(f"clusters/{cluster.pk}/")["kubeconfig_set"] is True
 
 
 def test_a_kubeconfig_left_out_stays(caller: Caller) -> None:

@@ -136,6 +136,7 @@ def test_an_unreadable_kubeconfig_survives_a_change_of_something_else(settings: 
     good = settings.FIELD_ENCRYPTION_KEY
     settings.FIELD_ENCRYPTION_KEY = [Fernet.generate_key().decode()]
     form = cluster_form(Cluster.objects.get(), name="renamed")
+    assert form.fields["kubeconfig_text"].widget.is_set is True
     assert errors_of(form) == {}
     form.save()
     settings.FIELD_ENCRYPTION_KEY = good
