@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Q
 from django.utils import timezone
 
 from connectors import moments
@@ -25,6 +26,8 @@ _TONES = {
     WatchState.UNREACHABLE: "worst",
     WatchState.STOPPED: "bad",
 }
+
+_AMISS = (WatchState.DEGRADED, WatchState.UNREACHABLE, WatchState.STOPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +56,19 @@ def standing(cluster: Cluster, now: datetime | None = None) -> Standing:
         if state == WatchState.UNREACHABLE and cluster.state_message:
             words += f" The last it said: {cluster.state_message}"
         return Standing("not watched", words, "worst", amiss=True)
-    amiss = state in (WatchState.DEGRADED, WatchState.UNREACHABLE, WatchState.STOPPED)
     return Standing(
-        _LABELS.get(state, state.label), _words(cluster, state), _TONES.get(state, "neutral"), amiss
+        _LABELS.get(state, state.label),
+        _words(cluster, state),
+        _TONES.get(state, "neutral"),
+        amiss=state in _AMISS,
     )
+
+
+def amiss(now: datetime) -> Q:
+    """The clusters at which somebody should look: those of which `standing` says so."""
+    before = now - MISSED_BEATS
+    unheard = Q(heartbeat_at=None, created_at__lt=before) | Q(heartbeat_at__lt=before)
+    return Q(enabled=True) & (unheard | Q(heartbeat_at__gte=before, state__in=_AMISS))
 
 
 def _words(cluster: Cluster, state: WatchState) -> str:

@@ -14,18 +14,18 @@ from enum import StrEnum
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser, PermissionsMixin
-from django.db.models import Count, Exists, F, OuterRef
+from django.db.models import Case, Count, Exists, OuterRef, Q, When
 from django.utils import timezone
 
 from connectors import tally
-from connectors.health import Health, State, health
+from connectors.health import IN_STATE, Health, State, health
 from connectors.message import Severity
 from connectors.models import Connector, Delivery, DeliveryStatus
 from connectors.vitals import Vitals, vitals, vitals_of
 from events.models import Cluster, Event, EventStatus, Subscription
 from events.record import EVENTS
 from events.silences import in_force
-from events.standing import Standing, standing
+from events.standing import Standing, amiss, standing
 
 SHOWN = 50
 """How many connectors and clusters are looked at: those in trouble first, as far as the database can tell."""
@@ -216,11 +216,18 @@ def _dead_letters(now: datetime) -> int:
     return dead[:MOST_DEAD].count()
 
 
+_TROUBLE = (IN_STATE[State.PAUSED], IN_STATE[State.FAILING])
+
+
+def _first(these: Q) -> Case:
+    """Orders these before all others."""
+    return Case(When(these, then=0), default=1)
+
+
 def _connectors() -> list[ConnectorLine]:
     subscribed = Subscription.objects.filter(connector=OuterRef("pk"), enabled=True)
     rows = Connector.objects.annotate(subscribed=Exists(subscribed))
-    troubled_first = F("paused_at").desc(nulls_last=True)
-    connectors = list(rows.order_by("-enabled", troubled_first, "-breaker", "name")[:SHOWN])
+    connectors = list(rows.order_by("-enabled", *map(_first, _TROUBLE), "name")[:SHOWN])
     fares = vitals_of(connectors)
     lines = [
         ConnectorLine(connector, health(connector), fares[connector.pk], connector.subscribed)
@@ -230,8 +237,7 @@ def _connectors() -> list[ConnectorLine]:
 
 
 def _clusters(now: datetime) -> list[ClusterLine]:
-    silent_first = F("heartbeat_at").asc(nulls_first=True)
-    rows = Cluster.objects.defer("kubeconfig", "health").order_by("-enabled", silent_first, "name")
+    rows = Cluster.objects.defer("kubeconfig", "health").order_by("-enabled", _first(amiss(now)), "name")
     lines = [ClusterLine(cluster, standing(cluster, now)) for cluster in rows[:SHOWN]]
     return sorted(
         lines, key=lambda line: (not line.standing.amiss, not line.cluster.enabled, line.cluster.name)

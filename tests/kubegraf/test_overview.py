@@ -14,7 +14,9 @@ from django.utils import timezone
 from connectors import tally
 from connectors.models import Connector, DeliveryStatus, Tally
 from connectors.outbox import Order, delivery_for
+from events.models import Cluster
 from events.record import EVENTS
+from events.standing import amiss, standing
 from kubegraf import dashboard
 from kubegraf.attention import concerns, first_steps
 from kubegraf.overview import Overview, Period, overview
@@ -32,6 +34,7 @@ from tests.making import (
 pytestmark = pytest.mark.django_db
 
 OVERVIEW = "/admin/"
+SECOND = timedelta(seconds=1)
 
 
 def somebody(*rights: str) -> User:
@@ -131,6 +134,38 @@ def test_a_cluster_that_is_not_watched_as_it_should_be_is_named(cluster: Any, be
     ((about, text),) = words()
     assert about == "staging"
     assert text.startswith(begins)
+
+
+def test_what_is_amiss_is_named_however_much_is_as_it_should_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kubegraf.overview.SHOWN", 2)
+    set_up()
+    for name in ("another", "zulu"):
+        watched(name)
+        make_subscription(make_connector(name))
+    now = timezone.now()
+    Connector.objects.update(last_success_at=now)
+    Connector.objects.filter(name="zulu").update(last_failure_at=now + SECOND, last_failure="HTTP 503")
+    Cluster.objects.filter(name="zulu").update(state="unreachable", state_message="Nothing listens.")
+    assert words() == [("zulu", "Nothing listens."), ("zulu", "The last attempt failed: HTTP 503")]
+
+
+@pytest.mark.parametrize(
+    "cluster",
+    [
+        {},
+        {"state": "degraded"},
+        {"state": "unreachable"},
+        {"state": "stopped"},
+        {"state": "stopped", "enabled": False},
+        {"heartbeat_at": timezone.now() - timedelta(minutes=1)},
+        {"heartbeat_at": None, "state": "never"},
+        {"heartbeat_at": None, "state": "unreachable", "created_at": timezone.now()},
+    ],
+)
+def test_the_database_tells_what_is_amiss_as_the_page_of_a_cluster_does(cluster: Any) -> None:
+    row = watched(**cluster)
+    now = timezone.now()
+    assert Cluster.objects.filter(amiss(now)).exists() == standing(row, now).amiss
 
 
 def test_what_is_not_installed_troubles_nobody() -> None:
