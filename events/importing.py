@@ -8,9 +8,10 @@ from typing import Any
 
 from django.db import transaction
 
-from connectors import registry, schema, setup
+from connectors import registry, setup
 from connectors.message import JSONDict
 from connectors.models import Connector
+from connectors.provider import Config
 from connectors.reconfigure import configured
 from events.models import Subscription
 from events.seed_format import Entry, SeedError
@@ -113,7 +114,8 @@ def _step(entry: Entry, guard: bool) -> Step:
 def _configure(step: Step, entry: Entry, guard: bool) -> None:
     """Puts the entry's configuration over the stored one."""
     connector = step.connector
-    secret = {f.name for f in schema.fields(registry.provider(entry.provider).config_class) if f.secret}
+    config_class: type[Config] = registry.provider(entry.provider).config_class
+    secret = setup.secret_fields(config_class)
     before = {} if step.new else setup.join(connector)
     try:
         result = configured(connector, entry.config, guard=guard)

@@ -119,6 +119,14 @@ def test_a_changed_secret_is_told_without_either(import_: Any) -> None:
     assert printed == "hook: changed\n  config.url: set anew\n"
 
 
+def test_a_secret_that_is_stored_under_another_name_of_its_field_is_not_told_either(import_: Any) -> None:
+    key = "0123456789abcdef0123456789abcdef"
+    make_connector("on-call", "pagerduty", routing_key=key)
+    printed = import_({"name": "on-call", "type": "pagerduty", "config": {"region": "eu"}})
+    assert "config.routing_key: set anew\n" in printed
+    assert key not in printed
+
+
 def test_another_name_of_a_field_means_the_same_field(import_: Any) -> None:
     token = "ghp_made0up1token2for3tests4567890abcdef"
     make_connector("issues", "github", token=token, repo="myorg/old")
