@@ -73,7 +73,7 @@ def _attempts(
     yield dict(entered)
     good = {name: value for name, value in entered.items() if name not in errors}
     config_class: type[Config] = provider.config_class
-    declared, secret = schema.fields(config_class), setup.secret_fields(config_class)
+    declared, secret = schema.fields(config_class), schema.secret_fields(config_class)
     example = {
         name: _presence(value, _MISSING) if name in secret else value
         for name, value in provider.example.items()
@@ -89,7 +89,7 @@ def _attempts(
 def _standing_in(connector: Connector) -> Connector:
     """The connector with a reference to nowhere in place of each secret that is stored."""
     config_class: type[Config] = registry.provider(connector.provider).config_class
-    secret = setup.secret_fields(config_class)
+    secret = schema.secret_fields(config_class)
     present = {
         name: _presence(value, _STORED) for name, value in setup.join(connector).items() if name in secret
     }

@@ -10,6 +10,7 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import AliasChoices, SecretStr
@@ -63,21 +64,28 @@ def fields(config_class: type[Config]) -> tuple[ConfigField, ...]:
     return tuple(_field(name, info) for name, info in config_class.model_fields.items())
 
 
+@cache
+def secret_fields(config_class: type[Config]) -> frozenset[str]:
+    """The names, aliases included, of the fields that hold secrets, told by their types."""
+    return frozenset(
+        name for field in fields(config_class) if field.secret for name in (field.name, *field.aliases)
+    )
+
+
 def json_schema(provider: Provider[Any]) -> JSONDict:
     """The JSON Schema of a provider's configuration. Every secret is `writeOnly`."""
     schema: JSONDict = provider.config_class.model_json_schema(mode="validation")
     properties: dict[str, JSONDict] = schema.get("properties", {})
-    for field in fields(provider.config_class):
-        for name in (field.name, *field.aliases):
-            if field.secret and name in properties:
-                properties[name]["writeOnly"] = True
+    config_class: type[Config] = provider.config_class
+    for name in secret_fields(config_class) & properties.keys():
+        properties[name]["writeOnly"] = True
     schema["title"] = provider.label
     return schema
 
 
 def masked(config_class: type[Config], config: Mapping[str, Any], mask: str) -> JSONDict:
     """`config` with `mask` in place of every secret; the names inside a secret object stay readable."""
-    secret = {name for field in fields(config_class) if field.secret for name in (field.name, *field.aliases)}
+    secret = secret_fields(config_class)
     return {name: _blank(value, mask) if name in secret else value for name, value in config.items()}
 
 

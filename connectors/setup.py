@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Collection, Iterator, Mapping
-from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
@@ -45,17 +44,9 @@ class ConfigError(ValueError):
         self.errors = dict(errors)
 
 
-@cache
-def secret_fields(config_class: type[Config]) -> frozenset[str]:
-    """The names, aliases included, of the fields that hold secrets, told by their types."""
-    return frozenset(
-        name for field in schema.fields(config_class) if field.secret for name in (field.name, *field.aliases)
-    )
-
-
 def split(provider: Provider[Any] | str, config: Mapping[str, Any]) -> tuple[JSONDict, str]:
     """A configuration as the columns `options` and `secrets` of a connector. `provider` may be its slug."""
-    secret = secret_fields(_config_class(provider))
+    secret = schema.secret_fields(_config_class(provider))
     options = {name: value for name, value in config.items() if name not in secret}
     secrets = {name: value for name, value in config.items() if name in secret}
     return options, json.dumps(secrets, ensure_ascii=False)
@@ -91,7 +82,9 @@ def validate(provider: Provider[Any] | str, config: Mapping[str, Any]) -> Config
     ConfigError; LookupError for a slug that there is not.
     """
     config_class = _config_class(provider)
-    secrets = {name: list(_texts(config[name])) for name in config if name in secret_fields(config_class)}
+    secrets = {
+        name: list(_texts(config[name])) for name in config if name in schema.secret_fields(config_class)
+    }
     errors: dict[str, list[str]] = {}
     for name, texts in secrets.items():
         for text in texts:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from connectors import registry, setup
+from connectors import registry, schema, setup
 from connectors.message import JSONDict
 from connectors.models import Connector
 from connectors.provider import Config
@@ -55,7 +55,7 @@ def entry_of(connector: Connector, *, references: bool = False) -> tuple[Entry, 
     a reference already is no secret and stays. Raises LookupError where the connector's type is gone.
     """
     config_class: type[Config] = registry.provider(connector.provider).config_class
-    secret = setup.secret_fields(config_class)
+    secret = schema.secret_fields(config_class)
     config: dict[str, Any] = {}
     hidden = []
     for name, value in setup.join(connector).items():

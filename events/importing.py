@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
-from connectors import registry, setup
+from connectors import registry, schema, setup
 from connectors.message import JSONDict
 from connectors.models import Connector
 from connectors.provider import Config
@@ -115,7 +115,7 @@ def _configure(step: Step, entry: Entry, guard: bool) -> None:
     """Puts the entry's configuration over the stored one."""
     connector = step.connector
     config_class: type[Config] = registry.provider(entry.provider).config_class
-    secret = setup.secret_fields(config_class)
+    secret = schema.secret_fields(config_class)
     before = {} if step.new else setup.join(connector)
     try:
         result = configured(connector, entry.config, guard=guard)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connectors import registry, setup
+from connectors import registry, schema, setup
 from connectors.drafting import draft
 from connectors.example import EXAMPLE
 from connectors.fields import Unreadable
@@ -53,7 +53,7 @@ def test_a_stored_secret_is_used_as_a_presence_alone(slug: str) -> None:
     entered = {
         name: value
         for name, value in provider.example.items()
-        if name not in setup.secret_fields(provider.config_class)
+        if name not in schema.secret_fields(provider.config_class)
     }
     drafted = draft(connector, entered, EXAMPLE)
     assert (drafted.errors, drafted.made_up) == ({}, False)

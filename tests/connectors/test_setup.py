@@ -15,12 +15,12 @@ from connectors.errors import Reason, SendError
 from connectors.message import Message
 from connectors.models import Connector
 from connectors.provider import Config, Preview, Provider
+from connectors.schema import secret_fields
 from connectors.setup import (
     ConfigError,
     config_of,
     join,
     merge,
-    secret_fields,
     secret_values,
     split,
     validate,
