@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from connectors.message import Message, Severity, Status
+from connectors.message import FOLLOW_UPS, Message, Severity, Status
 
 ELLIPSIS = "…"
 
@@ -72,7 +72,7 @@ def _cut(text: str, at: int) -> int:
 
 def standing(message: Message) -> str:
     """How bad it is, or that it is over, in one word: Critical, Acknowledged, Resolved."""
-    if message.status in (Status.ACKNOWLEDGED, Status.RESOLVED):
+    if message.status in FOLLOW_UPS:
         return message.status.value.capitalize()
     return message.severity.value.capitalize()
 
@@ -90,7 +90,7 @@ def mark(message: Message) -> str:
 def headline(message: Message) -> str:
     """The title on one line, which says so when it is only a test or when the problem is over."""
     title = one_line(message.title) or message.event_type
-    if message.status in (Status.ACKNOWLEDGED, Status.RESOLVED):
+    if message.status in FOLLOW_UPS:
         title = f"{standing(message)}: {title}"
     return f"[Test] {title}" if message.test else title
 
@@ -100,7 +100,7 @@ def summary(message: Message) -> str:
     parts = [one_line(part) for part in (message.resource, message.namespace, message.cluster)]
     place = ", ".join(filter(None, parts))
     title = headline(message)
-    if message.status not in (Status.ACKNOWLEDGED, Status.RESOLVED):
+    if message.status not in FOLLOW_UPS:
         title = f"{standing(message)}: {title}"
     return f"{title} ({place})" if place else title
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from connectors import markdown
 from connectors.conversation import Dispatch, Receipt
-from connectors.message import JSONDict, Message, Status
+from connectors.message import FOLLOW_UPS, JSONDict, Message, Status
 from connectors.services.github.api import REPOSITORY, Api, Exchange, number_of
 from connectors.services.github.thread import (
     LABEL,
@@ -40,7 +40,7 @@ def report(api: Api, manner: Manner, dispatch: Dispatch) -> Exchange[Receipt]:
     message = dispatch.message
     found = (yield from _stored(api, dispatch)) or (yield from _marked(api, message))
     if found is None:
-        if message.status in (Status.ACKNOWLEDGED, Status.RESOLVED):
+        if message.status in FOLLOW_UPS:
             return nothing_to_change(dispatch)
         return (yield from _opened(api, manner, dispatch))
     thread = _thread(api, found)

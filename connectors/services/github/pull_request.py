@@ -17,7 +17,7 @@ from urllib.parse import quote
 from connectors import body_template, markdown
 from connectors.conversation import Dispatch, Receipt, Response
 from connectors.errors import Reason, SendError
-from connectors.message import JSONDict, Message, Status
+from connectors.message import FOLLOW_UPS, JSONDict, Message, Status
 from connectors.services.github import manifest
 from connectors.services.github.api import Api, Exchange, number_of, problems, text_of
 from connectors.services.github.thread import (
@@ -142,7 +142,7 @@ def propose(api: Api, plan: Plan, dispatch: Dispatch) -> Exchange[Receipt]:
     branch = branch_of(message)
     found = yield from _present(api, repository, branch, dispatch)
     if found is None:
-        if message.status in (Status.ACKNOWLEDGED, Status.RESOLVED):
+        if message.status in FOLLOW_UPS:
             return nothing_to_change(dispatch)
         return (yield from _open(api, repository, branch, plan, dispatch))
     thread = Thread(api, number_of(found), KIND)
