@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from mozilla_django_oidc.views import OIDCAuthenticationCallbackView, OIDCAuthenticationRequestView
 
-from kubegraf.oidc.provider import Unavailable, discovered
+from kubegraf.oidc.provider import AWAY, Unavailable, discovered
 
 
 def offer(request: HttpRequest) -> dict[str, Any]:
@@ -32,9 +32,7 @@ class Start(OIDCAuthenticationRequestView):  # type: ignore[misc]  # the library
         try:
             self.OIDC_OP_AUTH_ENDPOINT = discovered()["authorization_endpoint"]
         except Unavailable:
-            return refusal(
-                request, "The sign-in provider cannot be reached at present. Try again later.", 503
-            )
+            return refusal(request, AWAY, 503)
         answer: HttpResponse = super().get(request)
         return answer
 
