@@ -18,6 +18,7 @@ from connectors.engine import leases
 from connectors.engine.due import WAITING
 from connectors.message import Message
 from connectors.models import UNSETTLED, Attempt, Delivery, DeliveryStatus
+from connectors.vitals import took
 
 OTHERS = 20
 """Other deliveries of the same event that are listed at most."""
@@ -144,8 +145,7 @@ def pretty(value: Any) -> str:
 def _took(started: datetime, finished: datetime | None) -> str:
     if finished is None:
         return ""
-    seconds = max(0.0, (finished - started).total_seconds())
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+    return took(max(0.0, (finished - started).total_seconds()))
 
 
 def _exchange(recorded: Mapping[str, Any]) -> Exchange:

@@ -215,8 +215,7 @@ class Delivery(models.Model):
         )
 
     def __str__(self) -> str:
-        title = self.message.get("title", "") if isinstance(self.message, dict) else ""
-        return f"{title} → {self.connector_name}"
+        return f"{self.says('title')} → {self.connector_name}"
 
     def said(self) -> Message:
         """The frozen message. Raises msgspec.ValidationError if what is on record is none."""
