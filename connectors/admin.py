@@ -246,12 +246,12 @@ class ConnectorAdmin(FaringList, PreviewPages):
             for connector in changed:
                 connector.enabled = on
                 connector.save(update_fields=["enabled", "updated_at"])
-        for connector in changed:
-            self.log_change(request, connector, f"{'Enabled' if on else 'Disabled'}.")
-        names = ", ".join(f"“{connector.name}”" for connector in changed) or "Nothing"
-        words = f"{names} {'receives' if len(changed) < 2 else 'receive'}"
-        words += " events from now on." if on else " no more events."
-        self.message_user(request, words if changed else "Nothing was to be changed.", messages.SUCCESS)
+        words = "Nothing was to be changed."
+        if changed:
+            names = ", ".join(f"“{connector.name}”" for connector in changed)
+            receive = "receives" if len(changed) == 1 else "receive"
+            words = f"{names} {receive} {'events from now on' if on else 'no more events'}."
+        self.message_user(request, words, messages.SUCCESS)
 
 
 def _known(connector: Connector | None) -> bool:

@@ -144,8 +144,6 @@ class ConnectorFiles(ConnectorAdmin):
     def _tell(self, request: HttpRequest, steps: Iterable[importing.Step]) -> None:
         for step in steps:
             self.message_user(request, f"“{step.connector.name}”: {step.verb}.", messages.SUCCESS)
-            if step.verb != "unchanged":
-                self.log_change(request, step.connector, f"Imported: {step.verb}.")
 
     # --- Copies
 
@@ -160,7 +158,6 @@ class ConnectorFiles(ConnectorAdmin):
         except cloning.CannotClone as error:
             self.message_user(request, str(error), messages.ERROR)
             return None
-        self.log_addition(request, copy, f"Copied from “{connector.name}”.")
         words = (
             f"This is a copy of “{connector.name}”, disabled, with the same secrets. Name it, then test it."
         )
