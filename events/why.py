@@ -10,14 +10,12 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from heapq import nsmallest
 from typing import Any, NamedTuple
 
 from events.match import EventFacts, Rule, judge
-
-_NOT_CLAUSES = frozenset({"subscription_id", "connector_id", "send_resolved"})
 
 
 class Outcome(StrEnum):
@@ -128,12 +126,6 @@ def clause(name: str, value: Any, facts: EventFacts) -> Clause:
     """A Rule's clause of that name, judged by itself."""
     alone: dict[str, Any] = {"subscription_id": 0, "connector_id": 0, name: value}
     return Clause(name=name, value=value, holds=judge(Rule(**alone), facts).wanted)
-
-
-def misses(rule: Rule, facts: EventFacts) -> int:
-    """How many of a rule's clauses do not hold: 1 is the nearest miss."""
-    names = [field.name for field in fields(rule) if field.name not in _NOT_CLAUSES]
-    return sum(not clause(name, getattr(rule, name), facts).holds for name in names)
 
 
 def _answer(

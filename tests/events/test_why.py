@@ -8,16 +8,12 @@ import pytest
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from connectors.message import Severity
 from connectors.models import Delivery
 from events.inquiry import why
-from events.match import EventFacts, Rule
 from events.models import Event, Subscription
 from events.record import Batch, write
-from events.why import Answer, Outcome, misses
+from events.why import Answer, Outcome
 from tests.making import make_connector, make_event, make_silence, make_subscription
-
-FACTS = EventFacts(event_type="pod_crash_loop", severity=Severity.HIGH, namespace="shop", cluster="east")
 
 
 def opened(**more: Any) -> Event:
@@ -31,18 +27,18 @@ def answers(event: Event) -> list[tuple[str, str, str]]:
     return [(each.connector, str(each.outcome), each.reason) for each in why(event).answers]
 
 
+@pytest.mark.django_db
 def test_how_near_a_miss_was_is_how_many_clauses_do_not_hold() -> None:
-    rule = Rule(
-        subscription_id=1,
-        connector_id=1,
-        types=frozenset({"hpa_maxed"}),
-        min_severity=Severity.CRITICAL,
+    make_subscription(
+        make_connector(),
+        "hpa_maxed",
+        min_severity="critical",
         namespaces=["shop"],
         clusters=["west"],
         conditions={"count": 5},
     )
-    assert misses(rule, FACTS) == 4
-    assert misses(Rule(subscription_id=1, connector_id=1), FACTS) == 0
+    event = opened(severity="high", namespace="shop", cluster_name="east")
+    assert [answer.misses for answer in why(event).answers] == [4]
 
 
 @pytest.mark.django_db
