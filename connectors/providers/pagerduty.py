@@ -24,7 +24,7 @@ from connectors.message import JSONDict, Message, Severity, Status, iso
 from connectors.provider import Config, Preview, Provider
 from connectors.verdict import failure, retry_after
 
-HOSTS = {"us": "https://events.pagerduty.com", "eu": "https://events.eu.pagerduty.com"}
+REGIONS = {"us": "https://events.pagerduty.com", "eu": "https://events.eu.pagerduty.com"}
 SEVERITIES = dict(zip(Severity, ("critical", "error", "warning", "info", "info"), strict=True))
 ACTIONS = {Status.ACKNOWLEDGED: "acknowledge", Status.RESOLVED: "resolve"}  # else trigger
 # What people or autoscalers do on purpose: a change rather than an incident.
@@ -198,8 +198,7 @@ def _links(message: Message) -> list[JSONDict]:
 def _address(message: Message, name: str) -> str:
     """The https address in a detail, or nothing."""
     value = message.details.get(name)
-    follows = isinstance(value, str) and re.fullmatch(r"https://[!-~]{1,2000}", value)
-    return value if follows and isinstance(value, str) else ""
+    return value if isinstance(value, str) and re.fullmatch(r"https://[!-~]{1,2000}", value) else ""
 
 
 def _details(message: Message, longest: int) -> JSONDict:
@@ -283,8 +282,8 @@ def _said(response: Response) -> str:
     return text.one_line("; ".join([str(answer.get("message", "nothing")), *listed]))[:500]
 
 
-def _host(config: PagerDutyConfig) -> str:
-    return config.events_url or HOSTS[config.region]
+def _base_url(config: PagerDutyConfig) -> str:
+    return config.events_url or REGIONS[config.region]
 
 
 class PagerDuty(Provider[PagerDutyConfig]):
@@ -300,14 +299,14 @@ class PagerDuty(Provider[PagerDutyConfig]):
 
     def send(self, config: PagerDutyConfig, dispatch: Dispatch) -> Conversation:
         """One event. By its dedup_key, repeating it changes nothing; only a change event is there twice."""
-        message, host = dispatch.message, _host(config)
+        message, base_url = dispatch.message, _base_url(config)
         event = body(config, message)
         if is_change(config, message):
             key = reveal(config.integration_key, "Integration key", _key)
-            _judge((yield post(f"{host}/v2/change/enqueue", payload={"routing_key": key, **event})))
+            _judge((yield post(f"{base_url}/v2/change/enqueue", payload={"routing_key": key, **event})))
             return Receipt(remote=dict(dispatch.remote), note="Sent as a change event.")
         key = routing_key(config, message, dispatch.remote)
-        _judge((yield post(f"{host}/v2/enqueue", payload={"routing_key": key, **event})))
+        _judge((yield post(f"{base_url}/v2/enqueue", payload={"routing_key": key, **event})))
         remote = {"dedup_key": event["dedup_key"], "key_hash": key_hash(key), "event": message.id}
         opens = message.test and event["event_action"] == "trigger"
         return Receipt(remote=remote, note=NOTHING_OPENED if opens else "")
@@ -320,4 +319,4 @@ class PagerDuty(Provider[PagerDutyConfig]):
     def check(self, config: PagerDutyConfig) -> Conversation:
         """Whether PagerDuty can be reached; whether a key is right it tells only of an event."""
         reveal(config.integration_key, "Integration key", _key)
-        return (yield from reach(_host(config)))
+        return (yield from reach(_base_url(config)))
