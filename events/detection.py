@@ -93,12 +93,11 @@ class Detector(ABC, Generic[T, O]):
 
     `inhibited_by` names event types, or `type/key`: while such an event is open for the finding's subject, or
     for what it rests on, the finding is recorded but nobody is told; if it outlasts that event, they are
-    told then.
-    `outlives_object` is for objects that are deleted and made anew
-    as a matter of course, such as a scanner's reports: what was found on one is over only after
-    `clear_after`, not when it is deleted. With `only_news`, what was so before the cluster was registered is
-    recorded but nobody is told. `grows_by` names the detail that lists what a finding consists of, the
-    worst first and no more than MOST_LISTED; when it gains an entry, those who know of the event are told.
+    told then. `outlives_object` is for objects that are deleted and made anew as a matter of course, such as
+    a scanner's reports: what was found on one is over only after `clear_after`, not when it is deleted. With
+    `only_news`, what was so before the cluster was registered is recorded but nobody is told. `grows_by`
+    names the detail that lists what a finding consists of, the worst first and no more than MOST_LISTED;
+    when it gains an entry, those who know of the event are told.
     """
 
     event_type: ClassVar[str]
