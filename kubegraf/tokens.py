@@ -124,15 +124,13 @@ class TokenSchema(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
 def covers(scope: str, method: str, view: Any) -> bool:
     """Whether a token of that scope may be used for this.
 
-    A view says of itself what `ingest` covers: `ingest = True`, or the names of its actions.
+    A view says of itself which of its actions `ingest` covers.
     """
     if scope == Scope.WRITE:
         return True
     if scope == Scope.READ:
         return method in SAFE_METHODS
-    ingest: bool | Collection[str] = getattr(view, "ingest", False)
-    if isinstance(ingest, bool):
-        return ingest and method == "POST"
+    ingest: Collection[str] = getattr(view, "ingest", ())
     return method == "POST" and getattr(view, "action", None) in ingest
 
 
