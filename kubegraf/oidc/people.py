@@ -68,13 +68,27 @@ def _address(claims: Mapping[str, Any]) -> str:
 
 
 def _by_address(claims: Mapping[str, Any], issuer: str) -> User | None:
-    address = _address(claims)
-    found = list(User.objects.filter(email__iexact=address)[:2]) if address else []
+    found = _having(_address(claims))
     if len(found) > 1 or (found and found[0].identities.filter(issuer=issuer).exists()):
         raise Refused(CONFLICT)
     if found and found[0].is_superuser:
         raise Refused(SUPERUSER)
     return found[0] if found else None
+
+
+def _having(address: str) -> list[User]:
+    """The users with an address; capitals from A to Z make no difference.
+
+    A database may hold more letters for one, such as an i without its dot for one with it: another's address.
+    """
+    if not address:
+        return []
+    rows = User.objects.filter(email__iexact=address).order_by("pk")
+    return [user for user in rows if _plain(user.email) == _plain(address)]
+
+
+def _plain(address: str) -> bytes:
+    return address.encode().lower()
 
 
 def _groups(claims: Mapping[str, Any], user: User | None) -> list[Group]:
@@ -99,9 +113,9 @@ def _groups(claims: Mapping[str, Any], user: User | None) -> list[Group]:
 def _new(claims: Mapping[str, Any]) -> User:
     """A user without a password."""
     wish = str(claims.get("preferred_username") or _address(claims) or claims["sub"])
-    name = re.sub(r"[^\w.@+-]", "-", wish)[:140] or "user"
+    name = re.sub(r"[^\w.@+-]", "-", User.normalize_username(wish))[:140] or "user"
     number, free = 1, name
-    while User.objects.filter(username=free).exists():
+    while User.objects.filter(username__iexact=free).exists():
         number += 1
         free = f"{name}-{number}"
     first, last = (str(claims.get(part) or "")[:150] for part in ("given_name", "family_name"))

@@ -195,6 +195,34 @@ def test_a_username_that_is_taken_is_not_taken_over(client: Client, provider: oi
     assert client.session["_auth_user_id"] == str(User.objects.get(username="ada-2").pk)
 
 
+def test_two_accounts_with_one_address_open_neither(client: Client, provider: oidc.Provider) -> None:
+    User.objects.create_user("somebody", email="ada@example.com")
+    User.objects.create_user("lovelace", email="ADA@example.com")
+    provider.claims["email_verified"] = True
+    assert CONFLICT in sign_in(client, provider).text
+    assert (is_in(client), Identity.objects.count()) == (False, 0)
+
+
+def test_an_address_that_is_like_another_only_in_capital_letters_is_another(
+    client: Client, provider: oidc.Provider
+) -> None:
+    ours = User.objects.create_user("ours", email="lisa@example.com")
+    provider.claims |= {"email": "lısa@example.com", "email_verified": True}
+    sign_in(client, provider)
+    assert not ours.identities.exists()
+
+
+@pytest.mark.parametrize("name", ["ROOT", "ｒｏｏｔ"])
+def test_a_username_that_is_anothers_but_for_how_it_is_written_is_not_given(
+    client: Client, provider: oidc.Provider, name: str
+) -> None:
+    User.objects.create_superuser("root")
+    provider.claims["preferred_username"] = name
+    assert sign_in(client, provider).status_code == 302
+    made = User.objects.get(identities__subject="42")
+    assert made.username == ("ROOT-2" if name == "ROOT" else "root-2")
+
+
 # --- What is not believed -----------------------------------------------------------------------------------
 
 
