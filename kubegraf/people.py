@@ -47,9 +47,20 @@ def rights_to_give(giver: Any) -> QuerySet[Permission]:
     return every if giver.is_superuser else every.filter(Q(group__user=giver) | Q(user=giver)).distinct()
 
 
+def is_still(user: Any, person: User) -> bool:
+    """Whether an account, as it is by now, belongs to whom a request of it began with.
+
+    Sessions end with the password; a request that has begun by then would go on, and could make the account
+    open again to whom it has just been shut.
+    """
+    return person.is_active and bool(user.password == person.password)
+
+
 def reaches(user: Any, person: User) -> bool:
     """Whether somebody may do all that a person may: who does not, would get it with a new password."""
-    if user.is_superuser or user.pk == person.pk:
+    if user.pk == person.pk:
+        return is_still(user, person)
+    if user.is_superuser:
         return True
     return not person.is_superuser and bool(user.has_perms(rights_of(person)))
 

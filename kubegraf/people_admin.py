@@ -8,8 +8,9 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group, User
+from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
@@ -141,6 +142,18 @@ class PersonPage(UserAdmin[User], ConsolePage[User]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """With their roles."""
         return super().get_queryset(request).prefetch_related("groups")
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> User | None:
+        """The person; as they are by now, and locked until that is done, where something is done to them."""
+        person = super().get_object(request, object_id, from_field)
+        if person is None or request.method != "POST" or not transaction.get_connection().in_atomic_block:
+            return person
+        return self.get_queryset(request).select_for_update(of=("self",)).filter(pk=person.pk).first()
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        """In one transaction: whoever had the account before may be setting its password, too."""
+        with transaction.atomic():
+            return super().user_change_password(request, id, form_url)
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **more: Any) -> Any:
         """Single rights in words; roles have a field of their own."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -134,6 +135,8 @@ class ApiTokenAdmin(ConsolePage[ApiToken]):
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
         """Draws the token; its text is kept for the answer and nowhere else."""
+        if not tokens.still_asks(request.user):
+            raise PermissionDenied
         obj.user = request.user  # type: ignore[assignment]  # nobody else comes here
         request.token_text = tokens.draw(obj)  # type: ignore[attr-defined]  # read by `response_add`
         super().save_model(request, obj, form, change)

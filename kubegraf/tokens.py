@@ -23,6 +23,7 @@ from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
+from kubegraf import people
 from kubegraf.models import ApiToken, Scope
 
 PREFIX = "kg_"
@@ -43,11 +44,19 @@ def digest(text: str) -> str:
 def issue(
     user: User, name: str, scope: str = Scope.WRITE, *, expires_at: datetime | None = None
 ) -> tuple[ApiToken, str]:
-    """A new token, and its text, which nobody can be told again."""
+    """A new token, and its text, which nobody can be told again. Raises PermissionDenied."""
     token = ApiToken(user=user, name=name, scope=scope, expires_at=expires_at)
     text = draw(token)
-    token.save(force_insert=True)
+    with transaction.atomic():
+        if not still_asks(user):
+            raise PermissionDenied("This account was given another password just now. Sign in again.")
+        token.save(force_insert=True)
     return token, text
+
+
+def still_asks(user: Any) -> bool:
+    """Whether the owner's account is still that of who asks. It stays so until the transaction ends."""
+    return people.is_still(user, User.objects.select_for_update(no_key=True).get(pk=user.pk))
 
 
 def draw(token: ApiToken) -> str:

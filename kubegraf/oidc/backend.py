@@ -17,7 +17,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest
 from mozilla_django_oidc.auth import OIDCAuthenticationBackend
 
-from kubegraf.oidc.people import Refused, person_of
+from kubegraf.oidc.people import Refused, arrival
 from kubegraf.oidc.provider import AWAY, Unavailable, discovered
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,10 @@ _UNTRUE = (
 
 
 class ProviderBackend(OIDCAuthenticationBackend):  # type: ignore[misc]  # the library has no types
-    """Signs in whom the provider vouches for. `request.refusal` says why somebody was not."""
+    """Signs in whom the provider vouches for.
+
+    `request.refusal` says why somebody was not, `request.closed` what opens their account no longer.
+    """
 
     def __init__(self) -> None:
         """Asks nobody anything: Django makes a backend for every question about permissions."""
@@ -109,4 +112,6 @@ class ProviderBackend(OIDCAuthenticationBackend):  # type: ignore[misc]  # the l
             if told.get("sub") != payload["sub"]:
                 raise SuspiciousOperation("This is about somebody else.")
             claims = {**told, **claims}
-        return person_of(claims)
+        found = arrival(claims)
+        self.request.closed = found.closed  # told by kubegraf.oidc.pages
+        return found.user

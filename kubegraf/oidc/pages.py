@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, auth, messages
 from django.core.exceptions import SuspiciousOperation
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from mozilla_django_oidc.views import OIDCAuthenticationCallbackView, OIDCAuthenticationRequestView
@@ -47,6 +47,18 @@ class Callback(OIDCAuthenticationCallbackView):  # type: ignore[misc]  # the lib
         except SuspiciousOperation:  # another state than was sent
             return self.login_failure()
         return answer
+
+    def login_success(self) -> HttpResponse:
+        """Into the console, by a session that begins here: one that there was may have just ended."""
+        where = self.success_url
+        auth.login(self.request, self.user)
+        if closed := self.request.closed:
+            words = (
+                f"From now on you sign in through {settings.OIDC_NAME}."
+                f" What opened this account before opens it no longer: {closed}."
+            )
+            messages.warning(self.request, words)
+        return HttpResponseRedirect(where)
 
     @property
     def success_url(self) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import transaction
 
-from kubegraf import roles
-from kubegraf.models import Identity
+from connectors import history
+from kubegraf import roles, tokens
+from kubegraf.models import ApiToken, Identity
 from kubegraf.oidc.claims import roles_of, rules
 
 CONFLICT = "An account with your e-mail address already exists here, and it is not yours by this provider."
@@ -26,25 +28,35 @@ class Refused(Exception):
     """Somebody does not come in; the text says why, to them."""
 
 
-def person_of(claims: Mapping[str, Any]) -> User:
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Who comes in, and which other ways into their account that has closed, in words; mostly none."""
+
+    user: User
+    closed: str = ""
+
+
+def arrival(claims: Mapping[str, Any]) -> Arrival:
     """The user that verified claims stand for, made if they are new, with their roles. Raises Refused.
 
     Whoever has no role any more is refused, and has lost those that they had: their API tokens open nothing.
 
     They are known by issuer and subject. Whoever comes for the first time is taken for the user with their
     e-mail address only if the provider says that it has verified the address, and never for a superuser:
-    whoever decides about addresses at the provider would decide about everything here.
+    whoever decides about addresses at the provider would decide about everything here. Nothing else opens
+    that account from then on, for who has written the address into it may not be who it belongs to.
     """
     with transaction.atomic():
-        user = _known(claims)
-    if user is None:
+        found = _known(claims)
+    if found is None:
         raise Refused("You have no role here. Ask an administrator for one.")
-    return user
+    return found
 
 
-def _known(claims: Mapping[str, Any]) -> User | None:
+def _known(claims: Mapping[str, Any]) -> Arrival | None:
     """The user with the roles of now; None where there are none. Raises Refused."""
     issuer, subject = str(claims["iss"]), str(claims["sub"])
+    closed = ""
     identity = Identity.objects.select_related("user").filter(issuer=issuer, subject=subject).first()
     user = identity.user if identity else _by_address(claims, issuer)
     if user is not None and not user.is_active:
@@ -56,10 +68,37 @@ def _known(claims: Mapping[str, Any]) -> User | None:
         return None
     if user is None:
         user = _new(claims)
-    if identity is None:
         Identity.objects.create(user=user, issuer=issuer, subject=subject)
+    elif identity is None:
+        closed = _hand_over(user, issuer, subject)
     roles.give(user, groups)
-    return user
+    return Arrival(user, closed)
+
+
+def _hand_over(user: User, issuer: str, subject: str) -> str:
+    """Makes an account theirs alone who have come by its address; which ways into it that closes, in words.
+
+    Sessions end with the password that they began with, were it an unusable one.
+    """
+    had_password = user.has_usable_password()
+    valid = [token for token in ApiToken.objects.filter(user=user, revoked_at=None) if token.is_valid]
+    for token in valid:
+        tokens.revoke(token)
+    user.set_unusable_password()
+    # Not by `save`, whose line would tell of a password set anew.
+    User.objects.filter(pk=user.pk).update(password=user.password)
+    user.identities.all().delete()
+    Identity.objects.create(user=user, issuer=issuer, subject=subject)
+    history.tell(
+        user,
+        "signs in",
+        "with a password" if had_password else "without a password",
+        f"as {subject} at {issuer}",
+    )
+    ways = ["its password"] if had_password else []
+    if valid:
+        ways.append("1 API token" if len(valid) == 1 else f"{len(valid)} API tokens")
+    return " and ".join(ways)
 
 
 def _address(claims: Mapping[str, Any]) -> str:
@@ -77,13 +116,13 @@ def _by_address(claims: Mapping[str, Any], issuer: str) -> User | None:
 
 
 def _having(address: str) -> list[User]:
-    """The users with an address; capitals from A to Z make no difference.
+    """The users with an address, locked until they are handed over; capitals from A to Z make no difference.
 
     A database may hold more letters for one, such as an i without its dot for one with it: another's address.
     """
     if not address:
         return []
-    rows = User.objects.filter(email__iexact=address).order_by("pk")
+    rows = User.objects.select_for_update(no_key=True).filter(email__iexact=address).order_by("pk")
     return [user for user in rows if _plain(user.email) == _plain(address)]
 
 

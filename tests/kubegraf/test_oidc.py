@@ -9,20 +9,23 @@ from typing import Any
 import pytest
 from django.conf import settings as configured
 from django.contrib.auth import get_user
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import reverse
 
+from connectors import history
 from kubegraf import roles, tokens
-from kubegraf.models import Identity
+from kubegraf.models import ApiToken, Identity
 from kubegraf.oidc.claims import roles_of, rules
 from kubegraf.oidc.people import CONFLICT, SUPERUSER
+from kubegraf.people_admin import PersonPage
 from tests.fakes import oidc
 from tests.kubegraf import with_oidc
 
 pytestmark = pytest.mark.django_db
 
 START = "/oidc/start/"
+PASSWORD = "a password for the tests"
 
 
 @pytest.fixture
@@ -223,6 +226,168 @@ def test_a_username_that_is_anothers_but_for_how_it_is_written_is_not_given(
     assert made.username == ("ROOT-2" if name == "ROOT" else "root-2")
 
 
+# --- The first sign-in by an address shuts out whoever had the account -------------------------------------
+
+
+def taken(name: str = "mallory", **more: Any) -> User:
+    """An account that somebody has given an address which is not theirs."""
+    user = User.objects.create_user(name, email="ada@example.com", password=PASSWORD, **more)
+    roles.give(user, Group.objects.filter(name="Viewer"))
+    return User.objects.get(pk=user.pk)
+
+
+def test_who_had_the_account_comes_in_by_no_password_any_more(
+    client: Client, provider: oidc.Provider
+) -> None:
+    taken()
+    provider.claims["email_verified"] = True
+    sign_in(client, provider)
+    other = Client()
+    other.post(reverse("admin:login"), {"username": "mallory", "password": PASSWORD})
+    assert (is_in(client), is_in(other)) == (True, False)
+    assert not User.objects.get().has_usable_password()
+
+
+def test_who_had_the_account_is_in_no_session_any_more(client: Client, provider: oidc.Provider) -> None:
+    other = Client()
+    other.force_login(taken())
+    provider.claims["email_verified"] = True
+    sign_in(client, provider)
+    assert get_user(other).is_anonymous
+    assert get_user(client) == User.objects.get()
+
+
+@pytest.mark.parametrize("prepared", [True, False])
+def test_no_api_token_that_was_made_before_opens_the_account_any_more(
+    client: Client, provider: oidc.Provider, prepared: bool
+) -> None:
+    user = taken()
+    if prepared:
+        user.set_unusable_password()
+        user.save()
+    token, text = tokens.issue(user, "a program of theirs")
+    provider.claims["email_verified"] = True
+    sign_in(client, provider)
+    token.refresh_from_db()
+    assert token.state == "revoked"
+    assert Client().get("/api/v1/connectors/", headers={"Authorization": f"Token {text}"}).status_code == 401
+
+
+def test_the_history_of_the_account_has_one_line_that_says_so(
+    client: Client, provider: oidc.Provider
+) -> None:
+    user = taken()
+    provider.claims["email_verified"] = True
+    before = history.kinds()["user"].objects.count()
+    sign_in(client, provider)
+    told = [line for _, line in history.lines(["user"], limit=10, object_id=str(user.pk))]
+    found = [line for line in told if line.changes and line.changes[0]["field"] == "signs in"]
+    assert [line.changes for line in found] == [
+        [{"field": "signs in", "old": "with a password", "new": f"as 42 at {provider.issuer}"}]
+    ]
+    assert [line.history_change_reason for line in told] == [""] * len(told)
+    assert history.kinds()["user"].objects.count() == before + 2  # and its roles
+
+
+def test_whose_account_it_is_now_is_told_what_opens_it_no_longer(
+    client: Client, provider: oidc.Provider
+) -> None:
+    tokens.issue(taken(), "a program of theirs")
+    provider.claims["email_verified"] = True
+    answer = sign_in(client, provider)
+    page = client.get(answer.headers["Location"]).text
+    assert "From now on you sign in through Example." in page
+    assert "What opened this account before opens it no longer: its password and 1 API token." in page
+
+
+def test_of_an_account_that_nothing_opened_nothing_is_said(client: Client, provider: oidc.Provider) -> None:
+    User.objects.create_user("lovelace", email="ada@example.com")
+    provider.claims["email_verified"] = True
+    answer = sign_in(client, provider)
+    assert "From now on" not in client.get(answer.headers["Location"]).text
+
+
+def test_only_the_first_sign_in_ends_anything(client: Client, provider: oidc.Provider) -> None:
+    taken()
+    provider.claims["email_verified"] = True
+    sign_in(client, provider)
+    user = User.objects.get()
+    user.set_password(PASSWORD)
+    user.save()
+    token, _ = tokens.issue(user, "a program of theirs")
+    sign_in(Client(), provider)
+    token.refresh_from_db()
+    assert (User.objects.get().check_password(PASSWORD), token.state) == (True, "valid")
+
+
+def test_who_is_refused_loses_nothing(client: Client, provider: oidc.Provider) -> None:
+    token, _ = tokens.issue(taken(), "a program of theirs")
+    provider.claims |= {"email_verified": True, "groups": []}
+    assert sign_in(client, provider).status_code == 403
+    token.refresh_from_db()
+    assert (User.objects.get().check_password(PASSWORD), token.state) == (True, "valid")
+
+
+def test_who_is_in_by_a_password_stays_in_when_they_come_by_the_provider(
+    client: Client, provider: oidc.Provider
+) -> None:
+    user = taken("ada")
+    client.force_login(user)
+    provider.claims["email_verified"] = True
+    sign_in(client, provider)
+    assert get_user(client) == user
+    assert client.session["_auth_user_backend"] == "kubegraf.oidc.backend.ProviderBackend"
+
+
+def test_another_issuer_that_vouches_for_the_address_shuts_out_the_former(
+    client: Client, provider: oidc.Provider
+) -> None:
+    user = taken()
+    Identity.objects.create(user=user, issuer="https://former.example.com", subject="7")
+    provider.claims["email_verified"] = True
+    sign_in(client, provider)
+    assert [(identity.issuer, identity.subject) for identity in user.identities.all()] == [
+        (provider.issuer, "42")
+    ]
+
+
+def test_who_is_setting_the_accounts_password_at_that_moment_sets_none(
+    provider: oidc.Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, read = taken(), PersonPage.get_object
+    user.user_permissions.add(Permission.objects.get(codename="change_user"))
+    provider.claims["email_verified"] = True
+
+    def read_a_moment_later(*asked: Any) -> Any:
+        assert sign_in(Client(), provider).status_code == 302
+        return read(*asked)
+
+    monkeypatch.setattr(PersonPage, "get_object", read_a_moment_later)
+    other = Client()
+    other.force_login(user)
+    form = {"password1": "quite another one", "password2": "quite another one"}
+    address = reverse("admin:auth_user_password_change", args=(user.pk,))
+    assert other.post(address, {**form, "usable_password": "true"}).status_code == 403
+    assert not User.objects.get().check_password("quite another one")
+
+
+def test_who_is_making_a_token_at_that_moment_makes_none(
+    provider: oidc.Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, issue = taken(), tokens.issue
+    provider.claims["email_verified"] = True
+
+    def issue_a_moment_later(*asked: Any, **more: Any) -> Any:
+        assert sign_in(Client(), provider).status_code == 302
+        return issue(*asked, **more)
+
+    monkeypatch.setattr(tokens, "issue", issue_a_moment_later)
+    other = Client()
+    other.force_login(user)
+    made = other.post("/api/v1/tokens/", {"name": "late"}, content_type="application/json")
+    assert (made.status_code, ApiToken.objects.count()) == (403, 0)
+
+
 # --- What is not believed -----------------------------------------------------------------------------------
 
 
@@ -313,11 +478,11 @@ def test_failures_at_the_provider_shut_nobody_out(client: Client, provider: oidc
 def test_the_form_offers_the_provider_and_still_takes_passwords(
     client: Client, provider: oidc.Provider
 ) -> None:
-    User.objects.create_superuser("root", password="a password for the tests")
+    User.objects.create_superuser("root", password=PASSWORD)
     html = client.get(reverse("admin:login")).text
     assert f'href="{START}"' in html
     assert "Sign in with Example" in html
-    client.post(reverse("admin:login"), {"username": "root", "password": "a password for the tests"})
+    client.post(reverse("admin:login"), {"username": "root", "password": PASSWORD})
     assert is_in(client)
     assert client.get(reverse("admin:index")).status_code == 200
 
