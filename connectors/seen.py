@@ -31,8 +31,12 @@ class SeenForm(forms.ModelForm[M]):
         super().__init__(*args, **kwargs)
         if self.instance.pk and "version" in self.fields:
             self.initial["version"] = signing.dumps(
-                [version_of(self.instance), int(timezone.now().timestamp())], salt=__name__
+                [self.version_of(self.instance), int(timezone.now().timestamp())], salt=__name__
             )
+
+    def version_of(self, row: M) -> str:
+        """The version of all that this page may overwrite."""
+        return version_of(row)
 
     @property
     def changed_data(self) -> list[str]:
@@ -50,7 +54,7 @@ class SeenForm(forms.ModelForm[M]):
             self.add_error(None, "This page cannot be saved. Reload it.")
             return
         row = self._row_now()
-        if row is None or version_of(row) != version:
+        if row is None or self.version_of(row) != version:
             self.add_error(None, ValidationError(_words(self.instance, row, shown_at), code="stale"))
 
     def _row_now(self) -> M | None:

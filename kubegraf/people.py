@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from typing import Any
 
 from django.contrib.auth.models import Permission, User
 from django.db.models import Q, QuerySet
 
 from connectors import history
+from connectors.versions import version_of
+from kubegraf import roles
 
 NOT_OF_THEMSELVES = ("roles", "is_active", "is_superuser")
 """Fields that nobody changes of themselves: they would shut themselves out, or give themselves more."""
@@ -34,6 +37,14 @@ def give_rights(person: User, rights: Iterable[Permission]) -> None:
     before = single_rights(person)
     person.user_permissions.set(rights)
     history.tell(person, "single rights", before, single_rights(person))
+
+
+def version(person: User) -> str:
+    """The version of somebody with their roles and rights; to sign in changes nothing of it."""
+    configured = copy(person)
+    configured.last_login = None
+    held = sorted(person.user_permissions.all(), key=lambda right: right.pk)
+    return version_of(configured, *roles.in_order(person.groups.all()), *held)
 
 
 def single_rights(person: User) -> list[str]:

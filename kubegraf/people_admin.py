@@ -18,6 +18,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from connectors import history
 from connectors.console import ConsolePage
+from connectors.seen import SeenForm
 from kubegraf import people, rights, roles
 from kubegraf.models import ApiToken
 
@@ -69,7 +70,7 @@ class WithRoles(forms.ModelForm[User]):
         return roles.may_give(self.giver, group)
 
 
-class PersonForm(WithRoles, UserChangeForm):  # type: ignore[misc]  # the theme's form has no types
+class PersonForm(SeenForm[User], WithRoles, UserChangeForm):  # type: ignore[misc]  # the theme has no types
     """Somebody who is known."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -82,6 +83,10 @@ class PersonForm(WithRoles, UserChangeForm):  # type: ignore[misc]  # the theme'
                 if name in self.fields:
                     self.fields[name].disabled = True
                     self.fields[name].help_text = people.OF_ONESELF
+
+    def version_of(self, row: User) -> str:
+        """With their roles and rights."""
+        return people.version(row)
 
 
 class NewPersonForm(WithRoles, UserCreationForm):  # type: ignore[misc]  # the theme's form has no types

@@ -20,7 +20,6 @@ from rest_framework.response import Response
 from connectors.editing import EditApi
 from connectors.filters import Search, YesOrNo
 from connectors.rest import StrictModelSerializer
-from connectors.versions import version_of
 from kubegraf import people, roles
 from kubegraf.rights_api import RightNames
 
@@ -189,11 +188,8 @@ class PersonViewSet(EditApi):
     order = ("username",)
 
     def version(self, row: Any) -> str:
-        """Theirs and that of their roles and rights; to sign in changes nothing of it."""
-        configured: User = copy(row)
-        configured.last_login = None
-        rights = sorted(row.user_permissions.all(), key=lambda right: right.pk)
-        return version_of(configured, *roles.in_order(row.groups.all()), *rights)
+        """Theirs and that of their roles and rights."""
+        return people.version(row)
 
     def get_object(self) -> Any:
         """The person. Raises PermissionDenied where the caller may not do to them what they are about to."""

@@ -17,7 +17,17 @@ from django.utils.safestring import SafeString
 
 from connectors import history
 from connectors.console import ConsolePage
+from connectors.seen import SeenForm
 from kubegraf import people, rights, roles
+
+
+class RoleForm(SeenForm[Group]):
+    """A role, by its name and rights."""
+
+    def version_of(self, row: Group) -> str:
+        """With the rights that it gives."""
+        return roles.version(row)
+
 
 admin.site.unregister(Group)
 
@@ -26,6 +36,7 @@ admin.site.unregister(Group)
 class RolePage(GroupAdmin, ConsolePage[Group]):
     """What people with a role may do."""
 
+    form = RoleForm
     list_display = ("name", "summary", "people_number")
     ordering = ("pk",)
     search_fields = ()

@@ -16,7 +16,6 @@ from rest_framework.response import Response
 from connectors import query
 from connectors.editing import EditApi
 from connectors.rest import StrictModelSerializer
-from connectors.versions import version_of
 from kubegraf import people, roles
 from kubegraf.rights_api import RightNames, name_of
 
@@ -110,7 +109,7 @@ class RoleViewSet(EditApi):
 
     def version(self, row: Any) -> str:
         """That of its name and its rights."""
-        return version_of(row, *sorted(row.permissions.all(), key=lambda right: right.pk))
+        return roles.version(row)
 
     def get_object(self) -> Any:
         """The role. Raises PermissionDenied where the caller may not do to it what they are about to."""

@@ -15,6 +15,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
 
 from connectors import history
+from connectors.versions import version_of
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,11 @@ def set_rights(group: Group, rights: Iterable[Permission]) -> None:
     before = in_words(group)
     group.permissions.set(rights)
     history.tell(group, "rights", before, in_words(group))
+
+
+def version(group: Group) -> str:
+    """The version of a role: of its name and its rights."""
+    return version_of(group, *sorted(group.permissions.all(), key=lambda right: right.pk))
 
 
 def in_words(group: Group) -> list[str]:

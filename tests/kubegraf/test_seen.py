@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, Permission, User
 from django.http import HttpResponse
 from django.test import Client
 
@@ -53,6 +53,13 @@ def fields(page: HttpResponse) -> dict[str, str]:
 def carried(page: HttpResponse) -> int:
     """How many versions the page's form carries along."""
     return len(re.findall(r'<input type="hidden" name="(?:[\w-]+-)?version" value="[^"]+"', page.text))
+
+
+def carried_version(page: HttpResponse) -> str:
+    """The version that the page's form carries along."""
+    found: list[str] = re.findall(r'name="version" value="([^"]+)"', page.text)
+    assert len(found) == 1
+    return found[0]
 
 
 CHANGES = {
@@ -164,6 +171,41 @@ def test_a_subscription_on_a_connectors_page_is_not_overwritten_either() -> None
     assert "This subscription was changed meanwhile" in late.text
     assert Subscription.objects.get().event_types == ["http_500"]
     assert Connector.objects.get().name == "hook"
+
+
+def test_a_person_whose_roles_somebody_has_changed_meanwhile_is_not_overwritten() -> None:
+    anna, bert, ada = person("anna"), person("bert"), User.objects.create_user("ada")
+    address = f"/admin/auth/user/{ada.pk}/change/"
+    entered = {"username": "ada", "is_active": "on"}
+    seen, seen_by_bert = (carried_version(browser.get(address)) for browser in (anna, bert))
+    roles = {"roles": [Group.objects.get(name="Viewer").pk]}
+    assert bert.post(address, {**entered, **roles, "version": seen_by_bert}).status_code == 302
+    late = anna.post(address, {**entered, "email": "ada@example.com", "version": seen})
+    assert "This person was changed meanwhile by bert at " in late.text
+    ada = User.objects.get(pk=ada.pk)
+    assert (ada.email, [group.name for group in ada.groups.all()]) == ("", ["Viewer"])
+
+
+def test_who_signs_in_meanwhile_is_in_nobodys_way() -> None:
+    anna, ada = person("anna"), User.objects.create_user("ada")
+    address = f"/admin/auth/user/{ada.pk}/change/"
+    seen = carried_version(anna.get(address))
+    User.objects.filter(pk=ada.pk).update(last_login=WHEN)
+    entered = {"username": "ada", "is_active": "on", "email": "ada@example.com", "version": seen}
+    assert anna.post(address, entered).status_code == 302
+    assert User.objects.get(pk=ada.pk).email == "ada@example.com"
+
+
+def test_a_role_whose_rights_somebody_has_changed_meanwhile_is_not_overwritten() -> None:
+    anna, group = person("anna"), Group.objects.create(name="Auditors")
+    address = f"/admin/auth/group/{group.pk}/change/"
+    seen = carried_version(anna.get(address))
+    right = Permission.objects.get(codename="view_event")
+    group.permissions.add(right)
+    late = anna.post(address, {"name": "Auditors of old", "permissions": [], "version": seen})
+    assert "This role was changed meanwhile" in late.text
+    group.refresh_from_db()
+    assert (group.name, list(group.permissions.all())) == ("Auditors", [right])
 
 
 def test_a_version_that_was_made_up_saves_nothing(addresses: dict[str, str]) -> None:
