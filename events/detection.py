@@ -108,8 +108,12 @@ class Detector(ABC, Generic[T, O]):
     only_news: ClassVar[bool] = False
     grows_by: ClassVar[str] = ""
 
-    def remember(self, obj: T) -> JSONDict | None:
-        """What must be known of this object next time, across any downtime; None for nothing."""
+    def remember(self, obj: T, before: Mapping[str, Any] | None, at: datetime) -> JSONDict | None:
+        """What must be known of this object next time, across any downtime; None for nothing.
+
+        `before` is what was remembered of it until now, and `at` the moment. What is remembered is written
+        when it changes, so that it should not with every look.
+        """
         return None
 
     def group(self, obj: T) -> Ref | None:

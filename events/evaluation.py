@@ -142,12 +142,12 @@ class Evaluation:
         for watching in self._by_kind.get(type(obj), ()):
             detector = watching.detector
             event_type = detector.event_type
+            before = self.baselines.of(event_type, ref.uid)
             try:
-                group, remembered = detector.group(obj), detector.remember(obj)
+                group, remembered = detector.group(obj), detector.remember(obj, before, at)
             except Exception:  # as in `_ask`
                 logger.exception("%s failed on %s", event_type, ref.resource)
                 continue
-            before = self.baselines.of(event_type, ref.uid)
             left = self.baselines.group_of(event_type, ref.uid)
             if group is None:
                 yield from self._judge(watching, Change(ref, obj, at, before))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
-from typing import ClassVar
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, ClassVar
 
 from connectors.message import JSONDict, Recommendation, Severity
 from events.cluster.objects import Deployment, ManagedField, Object, Ref, StatefulSet, Workload
@@ -24,7 +25,7 @@ class DeploymentScaled(Detector[Workload, Options]):
     watches: ClassVar[tuple[type[Object], ...]] = (Deployment, StatefulSet)
     options_class = Options
 
-    def remember(self, obj: Workload) -> JSONDict:
+    def remember(self, obj: Workload, before: Mapping[str, Any] | None, at: datetime) -> JSONDict:
         """How many pods it asks for."""
         return {"replicas": obj.replicas}
 

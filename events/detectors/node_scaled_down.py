@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any, ClassVar
 
 from connectors.message import JSONDict, Recommendation, Severity
@@ -38,7 +39,7 @@ class NodeScaledDown(Detector[Node, Options]):
     watches: ClassVar[tuple[type[Object], ...]] = (Node,)
     options_class = Options
 
-    def remember(self, obj: Node) -> JSONDict:
+    def remember(self, obj: Node, before: Mapping[str, Any] | None, at: datetime) -> JSONDict:
         """How the node is: who announced its removal, whether it is cordoned, and whether it is ready."""
         ready = any(
             condition.type == "Ready" and condition.status == "True"

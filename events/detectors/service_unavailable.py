@@ -17,7 +17,8 @@ SERVICE = "kubernetes.io/service-name"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 NAMED_PODS = 3
 STARTING = timedelta(minutes=5)
-"""How long a new service may take until one of its endpoints is ready: images are pulled, programs start."""
+"""How long a service that starts may take until one of its endpoints is ready: images are pulled, programs
+start. One that had no endpoint for so long starts anew; a restart is over sooner."""
 
 
 class EndpointConditions(Struct, frozen=True):
@@ -64,11 +65,13 @@ class _Slice(msgspec.Struct, frozen=True):
     """What is remembered of a slice: how many endpoints, and which pods are among those that wait."""
 
     family: str = ""
-    created: datetime | None = None
     selected: bool = False
     ready: int = 0
     waiting: int = 0
     pods: tuple[str, ...] = ()
+    begun: datetime | None = None  # when it was made, or last had endpoints again after long without any
+    been_ready: bool = False  # since then
+    empty_since: datetime | None = None
 
 
 class ServiceUnavailableOptions(Options, frozen=True):
@@ -85,8 +88,8 @@ class ServiceUnavailable(Detector[EndpointSlice, ServiceUnavailableOptions]):
     look at the service itself: Kubernetes makes slices for just these, and says so in their label
     (https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/#management).
 
-    A new service is given time to start. A service without any endpoint is silent: that is what scaling to 0
-    looks like from here, and so do pods that cannot be placed on a node.
+    A service is given time to start, until one of its endpoints has been ready. One without any endpoint is
+    silent: that is what scaling to 0 looks like from here, and so do pods that cannot be placed on a node.
     """
 
     event_type = "service_unavailable"
@@ -98,25 +101,33 @@ class ServiceUnavailable(Detector[EndpointSlice, ServiceUnavailableOptions]):
         service = (obj.metadata.labels or {}).get(SERVICE, "")
         return Ref("Service", service, obj.metadata.namespace) if service else None
 
-    def remember(self, obj: EndpointSlice) -> JSONDict:
-        """How many endpoints are ready, and how many are awaited."""
+    def remember(self, obj: EndpointSlice, before: Mapping[str, Any] | None, at: datetime) -> JSONDict:
+        """How many endpoints are ready, how many are awaited, and whether it is still starting."""
         labels = obj.metadata.labels or {}
         ready = [endpoint for endpoint in obj.endpoints or () if endpoint.is_ready]
         waiting = [
             endpoint for endpoint in obj.endpoints or () if not (endpoint.is_ready or endpoint.is_going)
         ]
         names = sorted({endpoint.target_ref.name for endpoint in waiting} - {""})
+        last = _known(before)
+        begun, been_ready, empty_since = last.begun or obj.metadata.creation_timestamp, last.been_ready, None
+        if not (ready or waiting):
+            empty_since = last.empty_since or at
+        elif last.empty_since is not None and at - last.empty_since >= STARTING:
+            begun, been_ready = at, False
         return {
             "family": obj.address_type,
-            "created": iso(created) if (created := obj.metadata.creation_timestamp) else None,
             "selected": labels.get(MANAGED_BY) == "endpointslice-controller.k8s.io",
             "ready": len(ready),
             "waiting": len(waiting),
             "pods": names[:NAMED_PODS],
+            "begun": iso(begun) if begun else None,
+            "been_ready": been_ready or bool(ready),
+            "empty_since": iso(empty_since) if empty_since else None,
         }
 
     def detect(self, change: Change[EndpointSlice], options: ServiceUnavailableOptions) -> Iterator[Finding]:
-        slices = [msgspec.convert(remembered, _Slice) for remembered in _in_order(change.group)]
+        slices = [_known(remembered) for remembered in _in_order(change.group)]
         if any(slice_.ready for slice_ in slices) or not any(slice_.selected for slice_ in slices):
             return
         endpoints = _endpoints(slices)
@@ -124,10 +135,9 @@ class ServiceUnavailable(Detector[EndpointSlice, ServiceUnavailableOptions]):
             return
         pods = sorted({pod for slice_ in slices for pod in slice_.pods})[:NAMED_PODS]
         service = change.ref
-        oldest = min((slice_.created for slice_ in slices if slice_.created), default=None)
         yield Finding(
             key="endpoints",
-            not_before=oldest + STARTING if oldest else None,
+            not_before=_starts_until(slices),
             title=f"Service {service.name} has no ready endpoint",
             description="Its only endpoint is not ready."
             if endpoints == 1
@@ -141,6 +151,18 @@ class ServiceUnavailable(Detector[EndpointSlice, ServiceUnavailableOptions]):
             | ({"pods": pods} if pods else {}),
             recommendations=_recommendations(service, pods),
         )
+
+
+def _known(remembered: Mapping[str, Any] | None) -> _Slice:
+    return msgspec.convert(remembered or {}, _Slice)
+
+
+def _starts_until(slices: list[_Slice]) -> datetime | None:
+    """Until when it may be on its way to be ready for the first time; None once it has been."""
+    if any(slice_.been_ready for slice_ in slices):
+        return None
+    begun = min((slice_.begun for slice_ in slices if slice_.begun), default=None)
+    return begun + STARTING if begun else None
 
 
 def _in_order(group: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -279,7 +279,7 @@ def ask_gone(
 
 def ask_group(detector: Detector[Any, Any], *members: Object) -> list[Finding]:
     """What the detector finds on the group that these make up, once each of them has been seen."""
-    remembered = {member.metadata.uid: detector.remember(member) or {} for member in members}
+    remembered = {member.metadata.uid: detector.remember(member, None, NOW) or {} for member in members}
     last = members[-1]
     group = detector.group(last)
     assert group is not None

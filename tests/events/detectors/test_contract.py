@@ -48,7 +48,9 @@ def seen(
     if group is None:
         return Change(obj.ref, obj, NOW, before)
     ref = Ref(group.kind, group.name, group.namespace, f"{group.namespace}/{group.resource}")
-    return Change(ref, obj, NOW, before, {**(members or {}), obj.metadata.uid: detector.remember(obj) or {}})
+    return Change(
+        ref, obj, NOW, before, {**(members or {}), obj.metadata.uid: detector.remember(obj, None, NOW) or {}}
+    )
 
 
 # --- what is fed to them: what a real API server sent, with pieces taken out or null ---
@@ -128,7 +130,7 @@ def test_whatever_is_missing_or_null_it_answers_and_the_answer_can_be_recorded(
     for change in (seen(detector, obj, before), Change(obj.ref, None, NOW, before)):
         for finding in detect(detector, change):
             check(detector, change, finding)
-    remembered = detector.remember(obj)
+    remembered = detector.remember(obj, detector.remember(obj, None, NOW), NOW)
     assert json.loads(json.dumps(remembered)) == remembered
 
 
@@ -163,7 +165,7 @@ def every_recorded_change(detector: Detector[Any, Any]) -> list[Change[Any]]:
             uid, members = obj.metadata.uid, groups.setdefault(detector.group(obj), {})
             before = remembered.get(uid)
             changes += [seen(detector, obj, before, members), Change(obj.ref, None, NOW, before)]
-            members[uid] = remembered[uid] = detector.remember(obj)
+            members[uid] = remembered[uid] = detector.remember(obj, before, NOW)
     return changes
 
 

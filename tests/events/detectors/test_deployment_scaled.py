@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from connectors.message import Severity
 from events.cluster.objects import StatefulSet
 from events.detectors.deployment_scaled import DeploymentScaled
-from tests.events.detectors.objects import ask, ask_gone, deployment, managed
+from tests.events.detectors.objects import NOW, ask, ask_gone, deployment, managed
 
 THREE = {"replicas": 3}
 
@@ -92,7 +92,7 @@ def test_another_generation_with_the_same_number_is_a_rolling_update() -> None:
 
 def test_no_number_means_one() -> None:
     assert ask(DeploymentScaled(), deployment(None), {"replicas": 1}) == []
-    assert DeploymentScaled().remember(deployment(None)) == {"replicas": 1}
+    assert DeploymentScaled().remember(deployment(None), None, NOW) == {"replicas": 1}
 
 
 def test_what_is_seen_for_the_first_time_has_not_been_scaled() -> None:

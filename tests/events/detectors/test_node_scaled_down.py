@@ -6,13 +6,13 @@ from connectors.message import Severity
 from events.cluster.objects import Node
 from events.detection import Finding
 from events.detectors.node_scaled_down import NodeScaledDown
-from tests.events.detectors.objects import ask, ask_gone, node
+from tests.events.detectors.objects import NOW, ask, ask_gone, node
 
 
 def gone(last_seen: Node) -> Finding:
     """What is found when a node is gone that was last seen like this."""
     detector = NodeScaledDown()
-    (finding,) = ask_gone(detector, last_seen, detector.remember(last_seen))
+    (finding,) = ask_gone(detector, last_seen, detector.remember(last_seen, None, NOW))
     return finding
 
 
@@ -66,7 +66,7 @@ def test_a_node_that_was_down_already_is_no_worse_for_being_removed() -> None:
 
 
 def test_a_node_that_is_still_there_is_nothing() -> None:
-    before = NodeScaledDown().remember(node())
+    before = NodeScaledDown().remember(node(), None, NOW)
 
     assert ask(NodeScaledDown(), node(cordoned=True), before) == []
 

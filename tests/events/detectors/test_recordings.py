@@ -59,8 +59,8 @@ def changes(detector: Detector[Any, Any]) -> Iterator[tuple[float, Change[Any]]]
         groups: dict[Ref, dict[str, Any]] = {}
         for at, gone, obj in observations(kind):
             uid, group = obj.metadata.uid, detector.group(obj)
-            before, now = remembered.get(uid), detector.remember(obj)
-            new, when = None if gone else obj, BEGAN + timedelta(seconds=at)
+            before, when = remembered.get(uid), BEGAN + timedelta(seconds=at)
+            new, now = None if gone else obj, detector.remember(obj, before, when)
             remembered[uid] = now
             if group is None:
                 yield at, Change(obj.ref, new, when, before)

@@ -6,7 +6,7 @@ import pytest
 
 from events.cluster.objects import Ref
 from events.detectors.service_unavailable import EndpointSlice, ServiceUnavailable
-from tests.events.detectors.objects import JSON, ask_group, endpoints
+from tests.events.detectors.objects import JSON, NOW, ask_group, endpoints
 
 READY: JSON = {"ready": True, "serving": True, "terminating": False}
 UNREADY: JSON = {"ready": False, "serving": False, "terminating": False}
@@ -112,13 +112,15 @@ def test_a_slice_of_no_service_stands_alone() -> None:
 def test_of_many_pods_a_few_are_remembered() -> None:
     crowd = endpoints(*((f"pod-{number}", UNREADY) for number in range(100)))
 
-    assert ServiceUnavailable().remember(crowd) == {
+    assert ServiceUnavailable().remember(crowd, None, NOW) == {
         "family": "IPv4",
-        "created": None,
         "selected": True,
         "ready": 0,
         "waiting": 100,
         "pods": ["pod-0", "pod-1", "pod-10"],
+        "begun": None,
+        "been_ready": False,
+        "empty_since": None,
     }
 
 
