@@ -43,8 +43,8 @@ def draft(
         resource=ref.resource,
         subject=subject.resource,
         key=finding.key,
-        title=finding.title,
-        description=finding.description,
+        title=_storable(finding.title),
+        description=_storable(finding.description),
         details=_shown(finding.details),
         recommendations=[
             {"action": item.action, "command": item.command} for item in finding.recommendations
@@ -55,6 +55,11 @@ def draft(
         first_seen=at,
         last_seen=at,
     )
+
+
+def _storable(text: str) -> str:
+    """The text without NULs, which PostgreSQL takes in none: whoever writes a status may have put one in."""
+    return text.replace("\0", "") if "\0" in text else text
 
 
 def _shown(details: JSONDict) -> JSONDict:

@@ -401,6 +401,16 @@ def test_names_of_any_length_are_recorded_and_still_told_apart(ingest: Ingest) -
     assert [len(subject) for subject in subjects] == [320, 320]
 
 
+def test_names_and_words_with_a_nul_are_recorded_and_still_told_apart(ingest: Ingest) -> None:
+    ingest.apply([owned_by("Job", f"import{end}", f"web-{len(end)}") for end in ("", "\0", "\0\0")])
+    broken = not_ready(node("node-1"))
+    broken["status"]["conditions"][-1]["message"] = "broken\0 pipe"
+    ingest.apply([seen(broken)])
+
+    assert len(set(Event.objects.values_list("subject", flat=True))) == 4
+    assert Event.objects.get(event_type="node_unhealthy").description == "broken pipe."
+
+
 def test_a_key_of_any_length_is_recorded(ingest: Ingest) -> None:
     web = restarted(pod("web-1", "shop"))
     web["status"]["containerStatuses"][0]["lastState"]["terminated"]["containerID"] = "x" * 5000

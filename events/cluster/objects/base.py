@@ -15,11 +15,14 @@ owners, which whoever makes a pod may write, nor those of roles and their bindin
 
 
 def bounded(text: str, limit: int) -> str:
-    """`text`, or of a longer one its beginning and a hash of it all, so that two of them still differ."""
-    if len(text) <= limit:
+    """`text`, or of a longer one its beginning and a hash of it all, so that two of them still differ.
+
+    So of one with a NUL, which PostgreSQL takes in no text.
+    """
+    if len(text) <= limit and "\0" not in text:
         return text
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{text[: limit - len(digest) - 1]}#{digest}"
+    return f"{text.replace(chr(0), '')[: limit - len(digest) - 1]}#{digest}"
 
 
 class Ref(msgspec.Struct, frozen=True):
