@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, TypeAlias
 
+from django.utils import timezone
+
 from connectors.message import JSONDict
 from events import catalog
 from events.baselines import Baselines
@@ -20,6 +22,7 @@ from events.detection import Change, Detector, Finding, Options, all_detectors, 
 from events.draft import problem_of
 from events.models import Cluster, Event
 from events.tracking import Decision, Open, ProblemKey, Resolve, Sighting, Tracker, Update
+from events.waits import Waits
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +74,8 @@ class Evaluation:
         self, cluster: Cluster, configured: Mapping[str, Mapping[str, Any]], still_so: Iterable[Event]
     ) -> None:
         """Options of detectors by event type, and what is open and was found by them."""
-        self.baselines = Baselines(cluster)
+        self._baselines = Baselines(cluster)
+        self._waits = Waits(cluster)
         self._by_kind: dict[type[Object], list[_Watching]] = defaultdict(list)
         self._kinds_of: dict[str, set[type[Object]]] = defaultdict(set)
         self._unlisted: dict[str, set[tuple[type[Object], str]]] = defaultdict(set)
@@ -94,8 +98,11 @@ class Evaluation:
         self._abandoned = {problem_of(event): event.pk for event in events if event.event_type not in by_type}
         # The kind of the object that each was found on.
         self._found_on = {problem: event.resource.partition("/")[0] for problem, event in on_record.items()}
+        waited = self._waits.resumed(timezone.now())
+        self._waits.note((problem, None) for problem in waited if problem.event_type not in by_type)
         self._tracker = Tracker(
-            (problem, event.pk, by_type[event.event_type].options) for problem, event in on_record.items()
+            ((problem, event.pk, by_type[event.event_type].options) for problem, event in on_record.items()),
+            waited,
         )
 
     @property
@@ -124,6 +131,21 @@ class Evaluation:
         """A problem turned out to have an event on record, of this id."""
         self._tracker.adopt(problem, event_id)
 
+    def has_unwritten(self) -> bool:
+        """Whether something that must be known after a restart is to be written."""
+        self._waits.note(self._tracker.moved())
+        return bool(self._baselines or self._waits)
+
+    def write(self) -> None:
+        """Writes that; `written` says that the transaction it was part of has committed."""
+        self._baselines.write()
+        self._waits.write()
+
+    def written(self) -> None:
+        """Nothing of it needs writing any more."""
+        self._baselines.written()
+        self._waits.written()
+
     def inhibitor(self, detector: Detector[Any, Any], sighting: Sighting) -> uuid.UUID | None:
         """The open event that explains this one away; None if none does."""
         finding = sighting.finding
@@ -142,17 +164,17 @@ class Evaluation:
         for watching in self._by_kind.get(type(obj), ()):
             detector = watching.detector
             event_type = detector.event_type
-            before = self.baselines.of(event_type, ref.uid)
+            before = self._baselines.of(event_type, ref.uid)
             try:
                 group, remembered = detector.group(obj), detector.remember(obj, before, at)
             except Exception:  # as in `_ask`
                 logger.exception("%s failed on %s", event_type, ref.resource)
                 continue
-            left = self.baselines.group_of(event_type, ref.uid)
+            left = self._baselines.group_of(event_type, ref.uid)
             if group is None:
                 yield from self._judge(watching, Change(ref, obj, at, before))
             if remembered is not None:
-                self.baselines.remember(event_type, ref, remembered, group)
+                self._baselines.remember(event_type, ref, remembered, group)
             if group is not None:
                 yield from self._judge_group(watching, group, obj, at, before)
             if left is not None and left != group:
@@ -160,9 +182,9 @@ class Evaluation:
 
     def _gone(self, watching: _Watching, ref: Ref, at: datetime) -> Iterator[Outcome]:
         event_type = watching.detector.event_type
-        before = self.baselines.of(event_type, ref.uid)
-        group = self.baselines.group_of(event_type, ref.uid)
-        self.baselines.forget(event_type, ref.uid)
+        before = self._baselines.of(event_type, ref.uid)
+        group = self._baselines.group_of(event_type, ref.uid)
+        self._baselines.forget(event_type, ref.uid)
         if group is not None:
             yield from self._judge_group(watching, group, None, at, before)
             return
@@ -177,7 +199,7 @@ class Evaluation:
         kind = listed.kind.resource.kind
         for watching in self._by_kind.get(listed.kind, ()):
             event_type = watching.detector.event_type
-            known = self._tracker.objects(event_type) + self.baselines.objects(event_type)
+            known = self._tracker.objects(event_type) + self._baselines.objects(event_type)
             for uid, ref in {ref.uid: ref for ref in known}.items():
                 in_scope = ref.kind == kind and listed.namespace in ("", ref.namespace)
                 if in_scope and uid not in listed.uids:
@@ -229,7 +251,7 @@ class Evaluation:
         self, watching: _Watching, group: Ref, obj: Object | None, at: datetime, before: JSONDict | None
     ) -> Sequence[Outcome]:
         """Asks the detector about a group of which a member has changed; one without members is gone."""
-        members = self.baselines.members(watching.detector.event_type, group)
+        members = self._baselines.members(watching.detector.event_type, group)
         ref = Ref(group.kind, group.name, group.namespace, uid=f"{group.namespace}/{group.resource}")
         if members:
             return self._judge(watching, Change(ref, obj, at, before, members))

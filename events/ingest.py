@@ -104,7 +104,8 @@ class Ingest:
         self._take(self._evaluation.tick(now))
         changes = self._changes()
         unwritten, self._unwritten = self._unwritten, _Unwritten()
-        self._evaluation.baselines.written()
+        self._evaluation.has_unwritten()
+        self._evaluation.written()
         for _, event in unwritten.new:
             where = f"{event.namespace}/" if event.namespace else ""
             yield f"{event.status} {event.event_type} {event.severity} {where}{event.resource}: {event.title}"
@@ -196,7 +197,7 @@ class Ingest:
     # --- writing ---
 
     def _write(self) -> None:
-        if not (self._unwritten or self._evaluation.baselines):
+        if not (self._evaluation.has_unwritten() or self._unwritten):
             return
         unwritten, changes = self._unwritten, self._changes()
         new = [event for _, event in unwritten.new]
@@ -207,11 +208,11 @@ class Ingest:
         with transaction.atomic():
             if not presence.staying(Cluster, [self.cluster.pk]):
                 raise Unregistered
-            self._evaluation.baselines.write()
+            self._evaluation.write()
             adopted = write(Batch(new=new, changed=changes, resolved=unwritten.resolved))
             if self._guard:
                 self._guard()
-        self._evaluation.baselines.written()
+        self._evaluation.written()
         self._unwritten = _Unwritten()
         for problem, event in unwritten.new:
             on_record = adopted.get(event.pk)

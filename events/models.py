@@ -387,6 +387,24 @@ class Baseline(models.Model):
         return f"{self.kind}/{self.name}: {self.remembered}"
 
 
+class Wait(models.Model):
+    """Since when a problem is so that has not been opened yet, or an open one seems to be over."""
+
+    fingerprint = models.CharField(max_length=64, primary_key=True)
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="waits")
+    event_type = models.CharField(max_length=60)
+    namespace = models.CharField(max_length=253, blank=True)
+    subject = models.CharField(max_length=320)
+    key = models.CharField(max_length=255, blank=True)
+    since = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.event_type} of {self.subject} since {self.since}"
+
+
 class WatchLease(models.Model):
     """Who watches a cluster, and until when, unless it is renewed.
 

@@ -8,7 +8,7 @@ It may be told the same thing any number of times; only what is new leads to a d
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
@@ -98,7 +98,14 @@ class _Problem:
 class Tracker:
     """The problems of one cluster, open ones and those that wait to be opened or resolved."""
 
-    def __init__(self, already_open: Iterable[tuple[ProblemKey, uuid.UUID, Options]] = ()) -> None:
+    def __init__(
+        self,
+        already_open: Iterable[tuple[ProblemKey, uuid.UUID, Options]] = (),
+        waited: Mapping[ProblemKey, datetime] | None = None,
+    ) -> None:
+        """What is open, and since when a tracker before this one had what waits; see `moved`."""
+        self._waited = dict(waited or {})  # what has not been seen since
+        self._moved: set[ProblemKey] = set()
         self._problems: dict[ProblemKey, _Problem] = {}
         self._of_object: dict[tuple[str, str], dict[ProblemKey, Ref]] = {}
         self._of_subject: dict[tuple[str, str, str], set[ProblemKey]] = {}
@@ -118,6 +125,19 @@ class Tracker:
         """The problem was already on record under this id, by someone else's hand."""
         if problem in self._problems:
             self._problems[problem].event_id = event_id
+
+    def moved(self) -> Iterator[tuple[ProblemKey, datetime | None]]:
+        """What has begun or ceased to wait since this was last asked, and since when it waits, if it does.
+
+        Given to the tracker that takes over, it keeps waits from beginning anew there.
+        """
+        while self._moved:
+            problem = self._moved.pop()
+            state = self._problems.get(problem)
+            if state is None or problem not in self._waiting:
+                yield problem, None
+            else:
+                yield problem, state.since if state.event_id is None else state.over_since
 
     def observe(
         self, event_type: str, ref: Ref, findings: Iterable[Finding], options: Options, at: datetime
@@ -165,8 +185,11 @@ class Tracker:
             if state.unconfirmed and problem.event_type == event_type and seen(problem):
                 state.unconfirmed = False
                 if not state.sightings:
-                    state.over_since = at
-                    self._waiting.add(problem)
+                    state.over_since = min(self._waited.pop(problem, at), at)
+                    self._wait(problem)
+        for problem in [each for each in self._waited if each.event_type == event_type and seen(each)]:
+            self._waited.pop(problem)
+            self._moved.add(problem)
 
     def tick(self, now: datetime) -> list[Decision]:
         """What has waited long enough by now."""
@@ -182,12 +205,14 @@ class Tracker:
         known = state.sightings.pop(sighting.ref.uid, None)  # so that the latest comes last
         state.sightings[sighting.ref.uid] = sighting
         state.over_since, state.unconfirmed = None, False
+        waited = self._waited.pop(problem, at)
         if state.event_id is None:
-            begun = min(sighting.finding.since or at, at)
-            state.since = begun if state.since is None else min(state.since, begun)
-            self._waiting.add(problem)
+            begun = min(sighting.finding.since or at, waited, at)
+            if state.since is None or begun < state.since:
+                state.since = begun
+                self._wait(problem)
             return self._settle(problem, at)
-        self._waiting.discard(problem)
+        self._wait_no_more(problem)
         if known is not None and known.finding == sighting.finding:
             return []
         return [Update(problem, state.event_id, state.latest, len(state.sightings), at)]
@@ -203,7 +228,7 @@ class Tracker:
             self._forget(problem)
             return []
         state.over_since = at
-        self._waiting.add(problem)
+        self._wait(problem)
         return self._ended(problem, at) if gone else self._settle(problem, at)
 
     def _ended(self, problem: ProblemKey, at: datetime) -> list[Decision]:
@@ -221,7 +246,7 @@ class Tracker:
             not_before = state.latest.finding.not_before or state.since
             if now < max(not_before, state.since + timedelta(seconds=state.options.for_seconds)):
                 return []
-            self._waiting.discard(problem)
+            self._wait_no_more(problem)
             state.event_id = uuid7()
             return [Open(problem, state.event_id, state.latest, len(state.sightings), now)]
         if state.event_id is not None and state.over_since is not None:
@@ -237,8 +262,17 @@ class Tracker:
         self._of_subject.setdefault(subject, set()).add(problem)
         return state
 
+    def _wait(self, problem: ProblemKey) -> None:
+        self._waiting.add(problem)
+        self._moved.add(problem)
+
+    def _wait_no_more(self, problem: ProblemKey) -> None:
+        if problem in self._waiting:
+            self._waiting.discard(problem)
+            self._moved.add(problem)
+
     def _forget(self, problem: ProblemKey) -> None:
-        self._waiting.discard(problem)
+        self._wait_no_more(problem)
         del self._problems[problem]
         subject = (problem.event_type, problem.namespace, problem.subject)
         self._of_subject[subject].discard(problem)

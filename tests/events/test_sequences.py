@@ -8,12 +8,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
+from django.utils import timezone
 
 from events.cluster.objects import Object
-from events.cluster.watch import Gone, Seen
+from events.cluster.watch import Gone, Listed, Seen
 from events.ingest import Ingest
-from events.models import Cluster, Event
-from tests.events.detectors.objects import JSON, endpoints
+from events.models import Cluster, Event, Wait
+from tests.events.detectors.objects import JSON, autoscaler, endpoints, node
 from tests.making import WHEN, make_cluster, make_connector, make_subscription
 
 pytestmark = pytest.mark.django_db
@@ -41,6 +42,16 @@ class Story:
         """At that second these objects are gone."""
         self.passes(second)
         self._ingest.apply([Gone(obj.ref, at(second)) for obj in objects])
+
+    def resumes(self, second: float, away: float, *objects: Object) -> None:
+        """Another watcher has taken over by that second, after nobody had watched for so long."""
+        Cluster.objects.update(heartbeat_at=timezone.now() - timedelta(seconds=away))
+        self._now = second
+        self._ingest = Ingest(self.cluster, {})
+        self._ingest.apply([Seen(obj, at(second)) for obj in objects])
+        for kind in self._ingest.kinds:
+            there = frozenset(obj.metadata.uid for obj in objects if type(obj) is kind)
+            self._ingest.apply([Listed(kind, "", there, at(second))])
 
     def passes(self, second: float) -> None:
         """Nothing more happens until then."""
@@ -127,3 +138,76 @@ def test_of_a_service_in_several_slices_one_that_was_ready_is_enough_to_have_sta
     story.passes(300)
 
     assert told() == [("service_unavailable", "firing", 120)]
+
+
+# --- what waits for a span of time, and another watcher that takes over meanwhile ---
+
+
+def test_a_service_that_waits_to_be_told_goes_on_waiting_with_the_next_watcher(story: Story) -> None:
+    broken = endpoints(("web-1", UNREADY), created=written(-9000))
+    story.shows(0, broken)
+    story.passes(40)
+    story.resumes(60, 20, broken)
+
+    story.passes(70)
+    assert told() == []
+    story.passes(100)
+
+    # 40 of its 60 seconds were over, and in the 20 that nobody watched nothing counts.
+    assert told() == [("service_unavailable", "firing", 85)]
+
+
+def test_an_autoscaler_that_waits_to_be_told_does_so_through_two_restarts(story: Story) -> None:
+    maxed = autoscaler(refused=True)
+    story.shows(0, maxed)
+    story.passes(140)
+    story.resumes(140, 0, maxed)
+    story.passes(280)
+    story.resumes(280, 0, maxed)
+    story.passes(400)
+
+    assert told() == [("hpa_maxed", "firing", 305)]
+
+
+def test_what_is_over_before_a_restart_is_resolved_when_it_would_have_been(story: Story) -> None:
+    story.shows(0, autoscaler(refused=True))
+    story.passes(300)
+    story.shows(400, autoscaler(4, 4))
+    story.passes(600)
+    story.resumes(600, 0, autoscaler(4, 4))
+
+    story.passes(695)
+    assert told() == [("hpa_maxed", "firing", 300)]
+    story.passes(710)
+
+    assert told() == [("hpa_maxed", "resolved", 300)]
+
+
+def test_what_was_waiting_and_is_well_when_the_next_watcher_looks_begins_anew(story: Story) -> None:
+    story.shows(0, autoscaler(refused=True))
+    story.passes(200)
+    story.resumes(200, 0, autoscaler(4, 4))
+    story.shows(210, autoscaler(refused=True))
+
+    story.passes(500)
+    assert told() == []
+    story.passes(520)
+
+    assert told() == [("hpa_maxed", "firing", 510)]
+
+
+def test_what_was_waiting_and_is_gone_is_forgotten(story: Story) -> None:
+    story.shows(0, autoscaler(refused=True))
+    assert Wait.objects.count() == 1
+
+    story.resumes(200, 0)
+
+    assert Wait.objects.count() == 0
+
+
+def test_what_needs_no_waiting_and_what_has_waited_is_kept_no_longer(story: Story) -> None:
+    story.shows(0, node(Ready="False"), autoscaler(refused=True))
+    story.passes(400)
+
+    assert [status for _, status, _ in told()] == ["firing", "firing"]
+    assert Wait.objects.count() == 0

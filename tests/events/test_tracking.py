@@ -236,6 +236,23 @@ def test_what_was_open_before_a_restart_and_is_no_more_resolves_once_all_has_bee
     assert resolved.event_id == opened.event_id
 
 
+def test_what_begins_and_ceases_to_wait_is_said_once() -> None:
+    tracker = Tracker()
+    options = Options(for_seconds=60, clear_after=60)
+    problem = ProblemKey(TYPE, "shop", "Deployment/web", "app")
+
+    tracker.observe(TYPE, pod("a"), [finding()], options, at(0))
+    assert list(tracker.moved()) == [(problem, at(0))]
+    tracker.observe(TYPE, pod("a"), [finding()], options, at(30))
+    assert list(tracker.moved()) == []
+    tracker.tick(at(60))
+    assert list(tracker.moved()) == [(problem, None)]
+    tracker.observe(TYPE, pod("a"), [], options, at(70))
+    assert list(tracker.moved()) == [(problem, at(70))]
+    tracker.tick(at(130))
+    assert list(tracker.moved()) == [(problem, None)]
+
+
 def test_the_open_event_of_a_subject_is_found() -> None:
     tracker = Tracker()
     [opened] = tracker.observe(TYPE, pod("a"), [finding()], AT_ONCE, at(0))
