@@ -47,6 +47,7 @@ class StateFilter(admin.SimpleListFilter):
 class SilenceAdmin(ConsolePage[Silence]):
     """Maintenance windows and what is known. They are ended, never deleted."""
 
+    form = SilenceForm
     list_display = ("reason_shown", "state_shown", "what", "begins", "ends", "created_by")
     list_filter = (StateFilter,)
     search_fields = ("reason", "created_by")
@@ -111,8 +112,9 @@ class SilenceAdmin(ConsolePage[Silence]):
         self, request: HttpRequest, obj: Silence | None = None, change: bool = False, **kwargs: Any
     ) -> type[forms.ModelForm[Silence]]:
         """Once it is in force, the end and the reason alone."""
-        form = SilenceInForceForm if _in_force(obj) else SilenceForm
-        return super().get_form(request, obj, change, **{**kwargs, "form": form})
+        if _in_force(obj):
+            kwargs["form"] = SilenceInForceForm
+        return super().get_form(request, obj, change, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Silence | None = None) -> Any:
         """Why and when, then what."""

@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import logging
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,13 @@ from django.test import Client, override_settings
 from django.urls import reverse
 from django.utils import timezone
 
-from connectors import history, outbox
+from connectors import history, outbox, text
 from connectors.fields import EncryptedJSONText
 from connectors.models import Connector
 from kubegraf import roles, tokens
 from kubegraf.pruning import prune
 from tests.calling import Caller, mistakes
-from tests.making import make_cluster, make_connector, make_subscription
+from tests.making import make_cluster, make_connector, make_silence, make_subscription
 
 pytestmark = pytest.mark.django_db
 
@@ -326,6 +327,47 @@ def test_the_page_of_everything_takes_a_query_for_each_kind_and_no_more(
     assert "cluster-9<" in client.get(reverse("history") + older).text
 
 
+def labelled(client: Client, row: Any) -> dict[str, str]:
+    """What the page of a thing's history calls each field, with the words beside it."""
+    page = reverse(f"admin:{row._meta.label_lower.replace('.', '_')}_history", args=(row.pk,))
+    html = client.get(page).text
+    found = re.findall(r"<dt>(.*?)</dt>\s*<dd>(.*?)</dd>", html, re.DOTALL)
+    return {name: re.sub(r"<[^>]*>", "", words).strip() for name, words in found}
+
+
+def test_the_page_calls_fields_as_their_forms_do(admin_client: Client) -> None:
+    hook = f"https://hooks.slack.com/{HUSH}"
+    connector = make_connector(provider="slack", webhook_url=hook, channel="#ops")
+    subscription = make_subscription(connector, min_severity="high", conditions={"namespace": "shop"})
+    silence = make_silence()
+
+    assert labelled(admin_client, connector) == {
+        "Name": "hook",
+        "Type": "Slack",
+        "Enabled": "yes",
+        "Deliver what is already over": "no",
+        "Digest beyond": "20",
+        "Channel": "#ops",
+        "Webhook URL": "set anew",
+    }
+    assert labelled(admin_client, subscription) == {
+        "Connector": "hook",
+        "Enabled": "yes",
+        "Minimum severity": "high",
+        "Conditions: namespace": "shop",
+        "Send resolved": "yes",
+    }
+    assert labelled(admin_client, make_cluster(kubeconfig=HUSH))["Kubeconfig"] == "set anew"
+    assert labelled(admin_client, silence)["From (UTC)"] == text.moment(silence.starts_at)
+
+
+def test_options_of_a_provider_that_is_gone_are_called_by_their_names(admin_client: Client) -> None:
+    connector = make_connector()
+    Connector.objects.filter(pk=connector.pk).update(provider="pigeon")
+    history.kinds()["connector"]._default_manager.update(provider="pigeon")
+    assert labelled(admin_client, connector)["Url"] == "set anew"
+
+
 def test_hostile_names_are_text(client: Client) -> None:
     client.force_login(User.objects.create_superuser("root"))
     connector = make_connector("<script>alert(1)</script>")
@@ -342,7 +384,7 @@ def test_the_page_of_one_thing_tells_only_of_it(client: Client) -> None:
     first = make_connector("first", url=f"https://hooks.example.com/{HUSH}")
     make_connector("second")
     html = client.get(reverse("admin:connectors_connector_history", args=(first.pk,))).text
-    assert "config.url: set anew" in html
+    assert "<dt>URL</dt><dd>set anew</dd>" in html
     assert "second" not in html
     assert HUSH not in html
 
