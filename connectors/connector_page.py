@@ -15,6 +15,7 @@ from connectors.models import Connector, Delivery
 from connectors.vitals import took, vitals_of
 
 SHOWN_DELIVERIES = 10
+PROVED = "Messages have arrived through it, though no test is on record."
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,12 @@ def answer_of(connector: Connector) -> Answer | None:
 def steps_of(connector: Connector | None, answer: Answer | None = None) -> list[Step]:
     """Add, test, enable; the first that is not done is the one that it is now."""
     enabled = bool(connector and connector.enabled)
-    # What has delivered is proved to work, whether or not anybody tested it.
-    tested = answer.arrived if answer else bool(connector and connector.last_success_at)
+    # What has delivered is proved to work, whether or not a test is on record.
+    proved = answer is None and bool(connector and connector.last_success_at)
+    test = "A real message goes out; what came of it is said here."
     said = [
         ("Add", "Name it, and enter its key or address.", connector is not None),
-        ("Test", "A real message goes out; what came of it is said here.", tested),
+        ("Test", PROVED if proved else test, proved or bool(answer and answer.arrived)),
         ("Enable", "From then on it receives events.", enabled),
     ]
     following = next((title for title, _, done in said if not done), "")

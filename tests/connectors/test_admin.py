@@ -376,6 +376,15 @@ def test_the_steps_say_what_is_done(admin_client: Client, receiver: Receiver) ->
     assert steps_on(admin_client.get(page_of(connector)).text) == ["kg-done"] * 3
 
 
+def test_what_has_delivered_counts_as_tested_and_the_page_says_why(admin_client: Client) -> None:
+    connector = make_connector()
+    Connector.objects.update(last_success_at=timezone.now())
+    html = admin_client.get(page_of(connector)).text
+    assert steps_on(html) == ["kg-done"] * 3
+    assert "Messages have arrived through it, though no test is on record." in html
+    assert html.count("o test is on record") == 1
+
+
 def test_a_connector_is_enabled_and_disabled_on_its_page(admin_client: Client) -> None:
     connector = make_connector(url=URL)
     html = admin_client.post(page_of(connector, "disable"), follow=True).text
