@@ -114,6 +114,17 @@ def test_a_mistake_is_shown_at_its_field_and_nothing_is_saved(admin_client: Clie
     assert Connector.objects.count() == 0
 
 
+def test_what_is_wrong_is_said_above_the_form_too_with_the_way_to_each_field(admin_client: Client) -> None:
+    row = {"subscriptions-0-min_severity": "worst", **NO_INLINES, "subscriptions-TOTAL_FORMS": "1"}
+    posted = {"name": "", "config_url": URL, "config_method": "PUT", "config_format": "kubegraf", **row}
+    html = admin_client.post(f"{ADD}?provider=webhook", posted).text
+    note = html[html.index('class="errornote') :].partition("</div>")[0]
+    assert re.findall(r'href="(.*?)">(.*?)</a>', note) == [
+        ("#id_name", "Name"),
+    ]
+    assert "Subscription 1, Minimum severity: Select a valid choice." in note
+
+
 def test_the_providers_warnings_are_shown_after_saving(admin_client: Client) -> None:
     posted = {
         "name": "team",
