@@ -241,6 +241,7 @@ def _open(found: OpenEvents) -> JSONDict:
                 "url": event_links.open_events(cluster_id=one.pk) if one.pk else event_links.open_events(),
                 "amounts": [
                     {
+                        "word": word,
                         "amount": f"{one.severities.get(word, 0):,}" if one.severities.get(word) else "",
                         "url": event_links.open_events(cluster_id=one.pk, severity=word),
                     }

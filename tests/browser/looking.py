@@ -33,6 +33,7 @@ def look(page: Page, name: str) -> list[str]:
         _wear(page, scheme, size)
         picture(page, f"{name}-{scheme}-{size['width']}")
         found = [f"{overflow(page)} px too wide"] if overflow(page) else []
+        found += sideways(page) if size is NARROW else []
         if (scheme, size) != ("dark", NARROW):
             found += barriers(page, *(["color-contrast"] if scheme == "dark" else []))
         wrong += [f"{name}, {scheme}, {size['width']} px: {one}" for one in found]
@@ -75,6 +76,27 @@ def overflow(page: Page) -> int:
     """By how many pixels the page is wider than the window."""
     wider: int = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     return max(0, wider)
+
+
+def sideways(page: Page) -> list[str]:
+    """The tables, by their names, that are wider than their place, so that one has to push them aside."""
+    wide: list[str] = page.eval_on_selector_all(
+        ".kg-scroll",
+        "places => places.filter((one) => one.scrollWidth > one.clientWidth)"
+        ".map((one) => one.getAttribute('aria-label') || one.getAttribute('aria-labelledby'))",
+    )
+    return [f"{name} is too wide" for name in wide]
+
+
+def dangling(page: Page) -> list[str]:
+    """The fields that name, as what describes them, something that is not there."""
+    names: list[str] = page.eval_on_selector_all(
+        "[aria-describedby]",
+        "fields => fields.filter((one) => !one.id.includes('__prefix__'))"
+        ".filter((one) => one.getAttribute('aria-describedby').split(' ')"
+        ".some((id) => !document.getElementById(id))).map((one) => one.name || one.id)",
+    )
+    return [f"what describes {name} is missing" for name in names]
 
 
 def picture(page: Page, name: str) -> None:

@@ -13,7 +13,7 @@ from playwright.sync_api import Page
 from connectors.models import Delivery
 from connectors.outbox import Order, delivery_for
 from kubegraf import tokens
-from tests.browser.looking import NARROW, WIDE, barriers, overflow
+from tests.browser.looking import NARROW, WIDE, barriers, dangling, overflow, sideways
 from tests.making import (
     make_cluster,
     make_connector,
@@ -65,12 +65,13 @@ def test_every_page_there_is_fits_and_has_no_barriers(page: Page, admin: User) -
             continue
         page.goto(address)
         seen += 1
-        wrong += [f"{address}: {one}" for one in barriers(page)]
+        wrong += [f"{address}: {one}" for one in [*barriers(page), *dangling(page)]]
         headings = page.get_by_role("heading", level=1).all_inner_texts()
         wrong += (
             [f"{address}: its first heading is {headings}"] if len(headings) != 1 or not headings[0] else []
         )
         page.set_viewport_size(NARROW)
         wrong += [f"{address}: {overflow(page)} px too wide"] if overflow(page) else []
+        wrong += [f"{address}: {one}" for one in sideways(page)]
     assert wrong == []
     assert seen > 35
