@@ -109,6 +109,8 @@ def _parts(message: Message) -> Iterable[str]:
             action = prose(text.shorten(text.one_line(item.action), _LONGEST_VALUE))
             command = text.shorten(text.clean(item.command).strip(), _LONGEST_VALUE)
             yield f"{action}\n\n{block(command, 'sh')}" if command else action
+        if (rest := len(message.recommendations) - _MOST_ITEMS) > 0:
+            yield f"… and {rest} more"
     details = text.details(message)
     if details:
         yield "### Details"

@@ -34,6 +34,7 @@ _SUMMARY = 1024
 _DEDUP_KEY = 255
 _FIELD = 255
 _MOST_LINKS = 10
+_MOST_RECOMMENDATIONS = 20
 LONGEST = 512 * 1024  # bytes of the whole event
 _SHORTER_AND_SHORTER = (16_000, 4_000, 1_000, 250)
 _WAIT = 120.0  # seconds after a 429: PagerDuty counts by the minute
@@ -205,10 +206,7 @@ def _details(message: Message, longest: int) -> JSONDict:
     """All else that is known. No text in it is longer than `longest` characters."""
     details = {
         "description": message.description,
-        "recommendations": [
-            f"{item.action}: {item.command}" if item.command else item.action
-            for item in message.recommendations[:20]
-        ],
+        "recommendations": _recommendations(message),
         "details": message.details,
         "kubegraf_severity": message.severity.value,
         "count": message.count,
@@ -216,6 +214,15 @@ def _details(message: Message, longest: int) -> JSONDict:
     }
     shortened: JSONDict = _shortened(encodable(_filled(details)), longest)
     return shortened
+
+
+def _recommendations(message: Message) -> list[str]:
+    lines = [
+        f"{item.action}: {item.command}" if item.command else item.action for item in message.recommendations
+    ]
+    if len(lines) > _MOST_RECOMMENDATIONS:
+        lines[_MOST_RECOMMENDATIONS:] = [f"… and {len(lines) - _MOST_RECOMMENDATIONS} more"]
+    return lines
 
 
 def _shortened(value: Any, longest: int) -> Any:

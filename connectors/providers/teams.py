@@ -121,6 +121,8 @@ def _body(message: Message, longest: int) -> Iterator[JSONDict]:
         for recommendation in message.recommendations[:_MOST_RECOMMENDATIONS]:
             yield _text_block(text.one_line(recommendation.action), longest)
             yield from _command(text.clean(recommendation.command).strip(), longest)
+        if (rest := len(message.recommendations) - _MOST_RECOMMENDATIONS) > 0:
+            yield _text_block(f"… and {rest} more", 80, isSubtle=True)
 
 
 def card(message: Message, longest: int = _SHORTER_AND_SHORTER[0]) -> JSONDict:

@@ -65,20 +65,21 @@ class _Content:
         if len(details) > _MOST_DETAILS:
             details[_MOST_DETAILS:] = [("…", f"and {len(details) - _MOST_DETAILS} more")]
         resolved = message.status == Status.RESOLVED
+        todo = [
+            (
+                text.shorten(text.one_line(item.action), _LONGEST_VALUE),
+                text.shorten(text.clean(item.command).strip(), _LONGEST_VALUE),
+            )
+            for item in message.recommendations
+        ]
+        if len(todo) > _MOST_RECOMMENDATIONS:
+            todo[_MOST_RECOMMENDATIONS:] = [(f"… and {len(todo) - _MOST_RECOMMENDATIONS} more", "")]
         return cls(
             heading=text.shorten(f"{text.mark(message)} {text.headline(message)}", 300),
             description=text.shorten(text.clean(message.description).strip(), _LONGEST_TEXT),
             facts=[(label, text.shorten(value, 300)) for label, value in text.facts(message)],
             details=details,
-            todo=[]
-            if resolved
-            else [
-                (
-                    text.shorten(text.one_line(item.action), _LONGEST_VALUE),
-                    text.clean(item.command).strip()[:_LONGEST_VALUE],
-                )
-                for item in message.recommendations[:_MOST_RECOMMENDATIONS]
-            ],
+            todo=[] if resolved else todo,
             url=text.link(message),
             colour=_RESOLVED if resolved else _COLOURS[message.severity],
         )

@@ -67,6 +67,12 @@ def _recommendations(message: Message, longest: int) -> Iterator[JSONDict]:
             shown = text.shorten(command.replace("```", "`\u200b`\u200b`"), longest // 2 - 20, _size)
             markup += f"\n```{escape(shown)}```"
         yield {"type": "section", "text": _mrkdwn(markup)}
+    if (rest := len(message.recommendations) - _MOST_RECOMMENDATIONS) > 0:
+        yield _remark(f"… and {rest} more")
+
+
+def _remark(words: str) -> JSONDict:
+    return {"type": "context", "elements": [_plain(words, _LABEL)]}
 
 
 def _details(message: Message, longest: int) -> Iterator[JSONDict]:
@@ -81,8 +87,7 @@ def _details(message: Message, longest: int) -> Iterator[JSONDict]:
             )
         yield {"type": "section", "fields": fields}
     if len(details) > len(shown):
-        rest = _plain(f"… and {len(details) - len(shown)} more details", _LABEL)
-        yield {"type": "context", "elements": [rest]}
+        yield _remark(f"… and {len(details) - len(shown)} more details")
 
 
 def _body(message: Message, longest: int) -> Iterator[JSONDict]:

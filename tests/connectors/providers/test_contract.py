@@ -429,3 +429,29 @@ def test_any_text_arrives_harmless_and_readable(provider: Provider[Any], text: s
     preview = provider.preview(configured(provider), message)
     json.dumps(preview.content, ensure_ascii=False, allow_nan=False).encode()
     assert preview.target
+
+
+@every_provider
+def test_how_much_is_left_out_is_said(provider: Provider[Any]) -> None:
+    many = range(100, 160)
+    message = a_message(
+        recommendations=tuple(Recommendation(f"Try way {number}") for number in many),
+        details={f"key_{number}": f"value {number}" for number in many},
+    )
+
+    shown = json.dumps(provider.preview(configured(provider), message).content, ensure_ascii=False)
+
+    for words in ("Try way", "value"):
+        left_out = len(many) - len(set(re.findall(rf"{words} (\d+)", shown)))
+        # A body of one's own says what it is made to say, and may leave out all.
+        assert left_out in (0, len(many)) or f"and {left_out} more" in shown, words
+
+
+@every_provider
+def test_a_text_that_is_cut_says_so(provider: Provider[Any]) -> None:
+    long = "kubectl " + "x" * 100_000
+    message = a_message(description="", details={}, recommendations=(Recommendation("Look", long),))
+
+    shown = json.dumps(provider.preview(configured(provider), message).content, ensure_ascii=False)
+
+    assert not re.search(r"xxx(?![x…])", shown.replace(long, ""))
