@@ -37,12 +37,21 @@ _COPIED = re.compile(
 )
 
 
+def _named(address: str) -> str:
+    """owner/repo in what may be an address of it; anything else as it is."""
+    copied = _COPIED.fullmatch(address)
+    return (copied[1] if copied else address).removesuffix("/").removesuffix(".git")
+
+
 def _repository(name: str) -> str:
-    copied = _COPIED.fullmatch(name)
-    name = (copied[1] if copied else name).removesuffix("/").removesuffix(".git")
+    name = _named(name)
     if not REPOSITORY.fullmatch(name):
         raise ValueError("Enter the repository as owner/repo, for instance myorg/my-repo")
     return name
+
+
+def _repositories(names: list[str]) -> list[str]:
+    return [_named(name) for name in names]
 
 
 def _token(token: str) -> str:
@@ -162,7 +171,7 @@ class GitHubConfig(Config):
         title="Let workloads choose the repository",
         description="Heeds the annotation kubegraf.io/github-repo, within the list below.",
     )
-    routing_repos: StringList = Field(
+    routing_repos: Annotated[StringList, AfterValidator(_repositories)] = Field(
         default_factory=list,
         title="Repositories that workloads may choose",
         description="Names or patterns such as myorg/*, separated by commas.",
@@ -201,8 +210,9 @@ def destination(config: GitHubConfig, message: Message) -> tuple[str, str]:
     wish = text.one_line(message.routing.get(ROUTING, ""))
     if not wish or not config.allow_routing or config.action == "comment":
         return config.repo, ""
-    if REPOSITORY.fullmatch(wish) and allowed(wish, config.routing_repos):
-        return wish, ""
+    named = _named(wish)
+    if REPOSITORY.fullmatch(named) and allowed(named, config.routing_repos):
+        return named, ""
     return config.repo, (
         f"The workload asks for the repository {wish[:140]}, which is not among those that workloads may"
         " choose; the connector's own was used."

@@ -56,9 +56,14 @@ _LINK = re.compile(
 )
 
 
+def _named(link: str) -> str:
+    """The ID in what may be a link; anything else as it is."""
+    copied = _LINK.fullmatch(link)
+    return copied[1] if copied else link
+
+
 def _channel(name: str) -> str:
-    copied = _LINK.fullmatch(name)
-    name = copied[1] if copied else name
+    name = _named(name)
     if name and not re.fullmatch(r"[#@]?[^\s#@,<>/]{1,80}", name):
         raise ValueError("Enter one channel, as #name or as its ID (C…), or the member ID of a person (U…)")
     return name
@@ -133,11 +138,12 @@ class SlackConfig(Config):
 def target(config: SlackConfig, message: Message) -> tuple[str, str]:
     """The channel the message goes to, and a remark where the workload's wish was not granted."""
     wish = text.one_line(message.routing.get("slack-channel", ""))
+    named = _named(wish)
     if not wish or not config.allow_routing or not config.chooses_channel:
         return config.channel, ""
-    patterns = [pattern.lstrip("#") for pattern in config.routing_channels]
-    if re.fullmatch(r"#?[^\s#@,<>]{1,80}", wish) and allowed(wish.lstrip("#"), patterns):
-        return wish, ""
+    patterns = [_named(pattern).lstrip("#") for pattern in config.routing_channels]
+    if re.fullmatch(r"#?[^\s#@,<>]{1,80}", named) and allowed(named.lstrip("#"), patterns):
+        return named, ""
     return config.channel, (
         f"The workload asks for the channel {wish[:80]}, which is not among the channels that workloads may"
         " choose; the connector's own was used."

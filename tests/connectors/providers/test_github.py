@@ -462,6 +462,21 @@ def test_a_workload_chooses_its_repository_within_the_list(
     assert receipt.note.startswith("The workload asks for the repository") is noted
 
 
+@pytest.mark.parametrize("wish", ["https://github.com/myorg/team", "git@github.com:myorg/team.git"])
+def test_a_workload_may_name_its_repository_by_any_address_of_it(wish: str) -> None:
+    github = FakeGitHub(repo="myorg/team")
+
+    Told(github, allow_routing=True, routing_repos="myorg/*").tell(routing={"github-repo": wish})
+
+    assert list(github.issues) == [1]
+
+
+def test_the_repositories_that_workloads_may_choose_may_be_given_by_their_addresses() -> None:
+    config = a_config(allow_routing=True, routing_repos="https://github.com/myorg/team, github.com/other/*")
+
+    assert config.routing_repos == ["myorg/team", "other/*"]
+
+
 def test_a_repository_that_only_a_workload_chose_does_not_pause_the_connector() -> None:
     config = a_config(allow_routing=True, routing_repos="myorg/*")
     message = a_message(routing={"github-repo": "myorg/gone"})

@@ -586,6 +586,14 @@ def test_a_workload_may_choose_a_channel_on_the_list(wish: str) -> None:
     assert routed(wish, allow_routing=True) == (wish, "")
 
 
+@pytest.mark.parametrize("wish", ["C0PAYMENTS", "https://example.slack.com/archives/C0PAYMENTS"])
+@pytest.mark.parametrize("listed", ["C0PAYMENTS", "https://example.slack.com/archives/C0PAYMENTS"])
+def test_a_channel_that_a_workload_may_choose_may_be_named_by_its_link(wish: str, listed: str) -> None:
+    config = a_bot(routing_channels=listed, allow_routing=True)
+
+    assert target(config, a_message(routing={"slack-channel": wish})) == ("C0PAYMENTS", "")
+
+
 def test_a_workload_has_no_say_where_that_is_not_allowed() -> None:
     assert routed("#team-a") == ("#k8s-alerts", "")
 
