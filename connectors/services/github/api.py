@@ -127,7 +127,7 @@ class Api:
         own = not self.chosen_elsewhere
         if status == 401:
             return SendError(Reason.AUTH, RENEW + quoted, disable=True)
-        if status == 429 or (status == 403 and _is_limit(response, said)):
+        if status == 429 or (status in (403, 422) and _is_limit(response, said)):
             return SendError(
                 Reason.RATE_LIMITED,
                 f"GitHub's API rate limit is exceeded.{quoted}",
@@ -138,7 +138,13 @@ class Api:
             return SendError(
                 Reason.GONE, f"{self.repo} is archived: unarchive it or choose another.{quoted}", disable=own
             )
-        if status == 403 and "locked" in said:
+        if status == 451 or (status == 403 and "access blocked" in said):
+            return SendError(
+                Reason.GONE,
+                f"GitHub has blocked {self.repo}: its page says why. Choose another.{quoted}",
+                disable=own,
+            )
+        if status == 403 and re.search(r"\blocked\b", said):
             return SendError(Reason.INVALID_MESSAGE, f"The conversation is locked: unlock it.{quoted}")
         if status == 403:
             needed = one_line(response.headers.get("x-accepted-github-permissions", ""))[:200]
@@ -211,6 +217,8 @@ def problems(response: Response) -> list[dict[str, str]]:
 
 
 def _is_limit(response: Response, said: str) -> bool:
+    if response.status == 422:  # how what is created too fast is refused at times
+        return any("too quickly" in item.get("message", "") for item in problems(response))
     return (
         response.headers.get("x-ratelimit-remaining", "").strip() == "0"
         or "retry-after" in response.headers

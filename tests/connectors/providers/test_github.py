@@ -491,6 +491,11 @@ RESET = str(int(datetime(2025, 1, 15, 10, 40, tzinfo=UTC).timestamp()))
 NO_RIGHT = {"message": "Resource not accessible by personal access token"}
 SECONDARY = {"message": "You have exceeded a secondary rate limit."}
 INVALID = {"message": "Validation Failed", "errors": [{"field": "title", "code": "missing_field"}]}
+TOO_QUICKLY = {
+    "message": "Validation Failed",
+    "errors": [{"code": "custom", "field": "base", "message": "was submitted too quickly"}],
+}
+BLOCKED = {"message": "Repository access blocked", "block": {"reason": "tos"}}
 LABELS = {"message": "Validation Failed", "errors": [{"field": "assignees", "code": "invalid", "value": "x"}]}
 
 
@@ -514,9 +519,12 @@ LABELS = {"message": "Validation Failed", "errors": [{"field": "assignees", "cod
          "unarchive"),
         (403, {"message": "Unable to create comment because issue is locked."}, {}, Reason.INVALID_MESSAGE,
          False, False, None, "unlock"),
+        (403, BLOCKED, {}, Reason.GONE, False, True, None, "GitHub has blocked myorg/my-repo"),
+        (451, BLOCKED, {}, Reason.GONE, False, True, None, "GitHub has blocked myorg/my-repo"),
         (404, {"message": "Not Found"}, {}, Reason.GONE, False, True, None, "has access to the repository"),
         (410, {"message": "Issues are disabled"}, {}, Reason.GONE, False, True, None, "enable them under"),
         (422, INVALID, {}, Reason.INVALID_MESSAGE, False, False, None, "title: missing_field"),
+        (422, TOO_QUICKLY, {}, Reason.RATE_LIMITED, True, False, 60.0, "rate limit is exceeded"),
         (422, LABELS, {}, Reason.MISCONFIGURED, False, True, None, "assignees: invalid"),
         (500, "<html>", {}, Reason.SERVER_ERROR, True, False, None, "HTTP 500"),
         (502, "", {}, Reason.SERVER_ERROR, True, False, None, "HTTP 502"),
