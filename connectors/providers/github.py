@@ -24,7 +24,7 @@ from connectors.services.github.api import REPOSITORY, Api
 from connectors.services.github.check import Needs, inspect
 from connectors.services.github.issue import Manner, report
 from connectors.services.github.pull_request import DEFAULT_PATH, Plan, propose, record
-from connectors.services.github.thread import LABEL, LONGEST_BODY, LONGEST_TITLE, Thread
+from connectors.services.github.thread import LABEL, LONGEST_BODY, LONGEST_TITLE, Thread, with_ours
 
 GITHUB = "https://api.github.com"
 ROUTING = "github-repo"
@@ -75,7 +75,12 @@ def _base_url(address: str) -> str:
     return address.rstrip("/")
 
 
+_MOST_LABELS = 100  # of one issue or pull request
+
+
 def _labels(labels: list[str]) -> list[str]:
+    if len(with_ours(labels)) > _MOST_LABELS:
+        raise ValueError(f"GitHub takes at most {_MOST_LABELS} labels, of which {LABEL} is one")
     if any(len(label) > 50 for label in labels):
         raise ValueError("A label has at most 50 characters")
     return labels

@@ -21,6 +21,7 @@ from connectors.services.github.thread import (
     nothing_to_change,
     opening,
     stored_number,
+    with_ours,
 )
 
 KIND = "issue"
@@ -76,7 +77,7 @@ def _opened(api: Api, manner: Manner, dispatch: Dispatch) -> Exchange[Receipt]:
     wanted: JSONDict = {
         "title": markdown.title(dispatch.message, LONGEST_TITLE),
         "body": opening(dispatch),
-        "labels": list(dict.fromkeys((LABEL, *manner.labels))),
+        "labels": with_ours(manner.labels),
     }
     if manner.assignees:
         wanted["assignees"] = list(manner.assignees)
@@ -84,7 +85,7 @@ def _opened(api: Api, manner: Manner, dispatch: Dispatch) -> Exchange[Receipt]:
     note = ""
     labels = issue.get("labels")
     if isinstance(labels, list) and LABEL not in [
-        label.get("name") for label in labels if isinstance(label, dict)
+        str(label.get("name")).casefold() for label in labels if isinstance(label, dict)
     ]:
         note = "GitHub left the labels out: whoever the token belongs to has no write access to the code."
     return _thread(api, issue).receipt(dispatch, issue, note)

@@ -21,7 +21,6 @@ from connectors.message import FOLLOW_UPS, JSONDict, Message, Status
 from connectors.services.github import manifest
 from connectors.services.github.api import Api, Exchange, number_of, problems, text_of
 from connectors.services.github.thread import (
-    LABEL,
     LONGEST_TITLE,
     Thread,
     bears,
@@ -31,6 +30,7 @@ from connectors.services.github.thread import (
     nothing_to_change,
     opening,
     stored_number,
+    with_ours,
 )
 from connectors.text import one_line, shorten
 
@@ -259,9 +259,8 @@ def _label(thread: Thread, plan: Plan, dispatch: Dispatch, shown: JSONDict) -> E
     """Labels and assignees. They are no reason for a pull request that is there to count as failed."""
     note = ""
     try:
-        labels = list(dict.fromkeys((LABEL, *plan.labels)))
         assignees = {"assignees": list(plan.assignees)} if plan.assignees else {}
-        yield from thread.change({"labels": labels, **assignees})
+        yield from thread.change({"labels": with_ours(plan.labels), **assignees})
     except SendError as error:
         if error.retry:
             raise

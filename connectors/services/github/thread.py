@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -19,6 +20,14 @@ LONGEST_BODY = 65_536
 _ROOM_FOR_MARKS = 300
 # Comments are looked through from this long before the event on, in case the clocks differ.
 _CLOCKS_DIFFER = timedelta(hours=1)
+
+
+def with_ours(labels: Sequence[str]) -> list[str]:
+    """The labels to set, ours first and each once: GitHub does not tell `Bug` from `bug`."""
+    once: dict[str, str] = {}
+    for label in (LABEL, *labels):
+        once.setdefault(label.casefold(), label)
+    return list(once.values())
 
 
 def key_hash(message: Message) -> str:

@@ -35,6 +35,7 @@ class FakeGitHub:
     private: bool = True
     scopes: str | None = "repo, read:org"
     people: tuple[str, ...] = ("octocat",)
+    labels: tuple[str, ...] = ()
     issues: dict[int, dict[str, Any]] = field(default_factory=dict)
     comments: list[dict[str, Any]] = field(default_factory=list)
     branches: dict[str, dict[str, str]] = field(default_factory=lambda: {"main": {"README.md": "# Hi\n"}})
@@ -124,7 +125,7 @@ class FakeGitHub:
             issue
             for issue in self.issues.values()
             if issue["state"] == query["state"]
-            and query["labels"] in [label["name"] for label in issue["labels"]]
+            and query["labels"] in [label["name"].lower() for label in issue["labels"]]
         ]
         return _answer(200, self._page(found, query))
 
@@ -150,10 +151,14 @@ class FakeGitHub:
             "state": "open",
             "title": title,
             "body": text,
-            "labels": [{"name": label} for label in labels if self.can_push],
+            "labels": [{"name": self._label(label)} for label in labels if self.can_push],
             "assignees": [completed("SimpleUser", {"login": login}) for login in assignees if self.can_push],
         }
         return self.issues[number]
+
+    def _label(self, name: str) -> str:
+        """As it is written where there is one already: GitHub does not tell upper from lower case."""
+        return next((known for known in self.labels if known.lower() == name.lower()), name)
 
     def _GET_issues_N(self, query: Any, body: Any, number: str) -> Response:
         issue = self.issues.get(int(number))

@@ -172,6 +172,15 @@ def test_labels_that_github_leaves_out_are_remarked_upon() -> None:
     assert receipt.note.startswith("GitHub left the labels out")
 
 
+def test_labels_that_differ_in_case_alone_are_one_label() -> None:
+    github = FakeGitHub(labels=("KubeGraf",))
+
+    receipt = Told(github, labels="Bug, bug, KUBEGRAF").tell(**FIRST)
+
+    assert [label["name"] for label in github.issues[1]["labels"]] == ["KubeGraf", "Bug"]
+    assert receipt.note == ""
+
+
 def test_an_occurrence_stays_where_it_was_opened_when_the_repository_is_changed() -> None:
     github = FakeGitHub()
     told = Told(github)
@@ -717,6 +726,7 @@ def test_what_a_form_leaves_blank_is_absent() -> None:
         ({"repo": "myorg/.."}, "Enter the repository as owner/repo"),
         ({"action": "comment"}, "Enter the number of the issue"),
         ({"labels": ["x" * 51]}, "at most 50 characters"),
+        ({"labels": [f"l{n}" for n in range(100)]}, "at most 100 labels, of which kubegraf is one"),
         ({"assignees": "Mona Lisa"}, "login names"),
         ({"assignees": [f"p{n}" for n in range(11)]}, "at most ten"),
         ({"base_url": "https://github.com"}, "is at https://api.github.com"),
