@@ -42,12 +42,14 @@ CHANNEL = _meanings(
         " a private channel needs /invite",
         "not_in_channel": "Invite the bot with /invite, or give the app the scope chat:write.public",
         "is_archived channel_is_archived is_inactive": "Unarchive the channel or choose another",
+        "team_not_found": "Enter the channel's ID (C…) instead of its name: the token is one of a whole"
+        " organisation, in which a name may stand for several channels",
         "user_not_found messages_tab_disabled": "Check the member ID, and that the Messages Tab is on"
         " under App Home in the Slack app's settings",
         "restricted_action restricted_action_read_only_channel restricted_action_thread_only_channel"
         " restricted_action_non_threadable_channel posting_to_general_channel_denied"
-        " action_prohibited": "The workspace forbids posting here: ask an administrator, or choose another"
-        " channel",
+        " posting_to_channel_denied action_prohibited": "The workspace forbids posting here: ask an"
+        " administrator, or choose another channel",
     },
     disable=True,
 )
@@ -91,7 +93,8 @@ MEANINGS = {
             " invalid_arguments invalid_arg_name invalid_array_arg invalid_charset invalid_form_data"
             " invalid_post_type missing_post_type block_mismatch cant_update_message edit_window_closed"
             " message_not_found thread_not_found cannot_reply_to_message"
-            " streaming_state_conflict": "Slack does not take this message; others may pass",
+            " streaming_state_conflict cant_broadcast_message"
+            " restricted_action_thread_locked": "Slack does not take this message; others may pass",
         },
     ),
     **_meanings(
@@ -113,8 +116,11 @@ MEANINGS = {
 
 REFUSED_BLOCKS = {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"}
 """When the text without blocks may still pass."""
-FIRST_IS_GONE = {"message_not_found", "thread_not_found", "cannot_reply_to_message", *CHANNEL}
-"""When the first message, or its channel, is no longer there to be changed."""
+FIRST_IS_GONE = {
+    *("message_not_found", "thread_not_found", "cannot_reply_to_message", "cant_broadcast_message"),
+    *("restricted_action_thread_locked", *CHANNEL),
+}
+"""When the first message, or its channel, is no longer there to be changed, or to be answered."""
 FIRST_STAYS = {"cant_update_message", "edit_window_closed", "msg_too_long", "block_mismatch"}
 """When the first message is there but stays as it is."""
 

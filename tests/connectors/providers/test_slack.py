@@ -465,10 +465,11 @@ def test_a_first_message_that_cannot_be_changed_is_answered_for_all_to_see(word:
     assert receipt.note == "The first message could not be changed; the reply in its thread says it."
 
 
-def test_a_thread_that_is_gone_is_followed_by_a_new_message() -> None:
-    requests, _ = bot(
-        no("cant_update_message"), no("thread_not_found"), yes(), message=RESOLVED, remote=FIRST
-    )
+@pytest.mark.parametrize(
+    "word", ["thread_not_found", "restricted_action_thread_locked", "cant_broadcast_message"]
+)
+def test_a_thread_that_takes_no_answer_is_followed_by_a_new_message(word: str) -> None:
+    requests, _ = bot(no("cant_update_message"), no(word), yes(), message=RESOLVED, remote=FIRST)
 
     assert "thread_ts" in sent(requests[1])
     assert "thread_ts" not in sent(requests[2])
@@ -526,6 +527,7 @@ def test_every_error_word_says_what_to_do(word: str) -> None:
         ("channel_not_found", Reason.GONE, False, True),
         ("not_in_channel", Reason.GONE, False, True),
         ("is_archived", Reason.GONE, False, True),
+        ("team_not_found", Reason.GONE, False, True),
         ("msg_too_long", Reason.INVALID_MESSAGE, False, False),
         ("ratelimited", Reason.RATE_LIMITED, True, False),
         ("message_limit_exceeded", Reason.RATE_LIMITED, True, False),
