@@ -59,10 +59,20 @@ def health(connector: Connector) -> Health:
         return Health(State.FAILING, breaker_words(connector))
     success, failure = connector.last_success_at, connector.last_failure_at
     if failure is not None and (success is None or failure > success):
-        return Health(State.FAILING, f"The last attempt failed: {connector.last_failure}")
+        return Health(
+            State.FAILING,
+            _sentences(held_words(connector), f"The last attempt failed: {connector.last_failure}"),
+        )
     if success is None:
         return Health(State.UNTRIED, "Nothing has been sent yet. Test it.")
     return Health(State.WORKING, "The last attempt arrived.")
+
+
+def held_words(connector: Connector) -> str:
+    """Until when nothing is sent because its service asked for that; nothing where it did not."""
+    if connector.held_until is None or connector.held_until <= timezone.now():
+        return ""
+    return f"Nothing is sent until {text.moment(connector.held_until)}."
 
 
 def breaker_words(connector: Connector) -> str:

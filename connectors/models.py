@@ -82,7 +82,7 @@ class Connector(models.Model):
     )
 
     # What all workers share of the rate limit (connectors.engine.limits): the tokens that each bucket held at
-    # a moment, and until when nobody need ask for one, because somebody will come.
+    # a moment, and until when nobody need ask for one: because somebody will come, or as the service asked.
     tokens = models.JSONField(default=list, editable=False)
     tokens_at = models.DateTimeField(null=True, editable=False)
     held_until = models.DateTimeField(null=True, editable=False)

@@ -35,4 +35,6 @@ def next_try(delivery: Delivery, now: datetime, *, being_sent: bool = False) -> 
     at = delivery.next_attempt_at
     if connector.breaker != BreakerState.CLOSED and connector.breaker_until is not None:
         at = max(at, connector.breaker_until)
+    if connector.held_until is not None:
+        at = max(at, connector.held_until)
     return NextTry("as soon as possible" if at <= now else moments.in_words(at, now), at)

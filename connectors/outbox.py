@@ -145,7 +145,7 @@ def _cancel_out(orders: Sequence[Order], now: datetime) -> set[int]:
 
 def resume(connector: Connector) -> None:
     """Takes a connector out of its pause, and closes its circuit; what waits goes out at once."""
-    changes = {"paused_at": None, "paused_reason": "", **limits.columns(breaker.CLOSED)}
+    changes = {"paused_at": None, "paused_reason": "", "held_until": None, **limits.columns(breaker.CLOSED)}
     Connector.objects.filter(pk=connector.pk).update(**changes)
     for name, value in changes.items():
         setattr(connector, name, value)

@@ -1,13 +1,14 @@
 """How much a connector may send now: its rate limit and its circuit breaker, shared by all workers.
 
 Both stand in the connector's row. It is locked, inside the transaction of the claim, only where there is a
-rate or the circuit is not closed; every other connector pays nothing.
+rate or the circuit is not closed; every other connector pays nothing. Where the service itself says that it
+was sent too much, and how long to wait, everything waits that goes there, using up no attempts.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,10 +21,14 @@ from connectors.engine.breaker import Breaker, Sign
 from connectors.engine.bucket import Buckets
 from connectors.engine.claim import BATCH, NOTHING, Claim, claim
 from connectors.engine.due import due
+from connectors.errors import Reason, SendError
 from connectors.models import BreakerState, Connector
 from connectors.provider import Rate
 
 logger = logging.getLogger(__name__)
+
+LONGEST_HOLD = timedelta(hours=1)
+"""For so long at most one refusal holds up what else goes to a service; then one message asks again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ def claim_within(connector: Connector) -> Admission:
     now = timezone.now()
     rates = rates_of(connector)
     circuit = circuit_of(connector)
-    if circuit.shut(now) or (rates and _is_held(connector, now)):
+    if circuit.shut(now) or _is_held(connector, now):
         return Admission()
     if not rates and circuit.state == BreakerState.CLOSED:
         digest.gather(connector)
@@ -60,7 +65,7 @@ def claim_within(connector: Connector) -> Admission:
 
 def _claim_locked(row: Connector, rates: tuple[Rate, ...], now: datetime) -> Admission:
     circuit = circuit_of(row)
-    if circuit.shut(now) or (rates and _is_held(row, now)):
+    if circuit.shut(now) or _is_held(row, now):
         return Admission()
     buckets = _buckets(row, rates, now)
     allowed = BATCH if buckets is None else min(BATCH, buckets.whole)
@@ -139,10 +144,28 @@ def observe(connector: Connector, signs: Sequence[Sign]) -> None:
         logger.info("connector %s answers again", row.name)
 
 
+def heed(connector: Connector, errors: Iterable[SendError | None], now: datetime) -> None:
+    """Has what goes through the connector wait as long as its service asks, in the caller's transaction."""
+    asked = [
+        error.retry_after
+        for error in errors
+        if error is not None and error.reason is Reason.RATE_LIMITED and error.retry_after
+    ]
+    if not asked:
+        return
+    until = now + timedelta(seconds=min(max(asked), LONGEST_HOLD.total_seconds()))
+    rows = Connector.objects.filter(pk=connector.pk).exclude(held_until__gt=until)
+    if rows.update(held_until=until):
+        seconds = (until - now).total_seconds()
+        logger.warning("connector %s is sent nothing for %.0f s, as it asks", connector.name, seconds)
+
+
 def _is_held(connector: Connector, now: datetime) -> bool:
-    """Whether somebody is to come for the next token anyway."""
-    held = connector.held_until is not None and now < connector.held_until
-    return held and not set_back.concerns(connector, now)
+    """Whether its service asked to wait, or somebody is to come for the next token anyway."""
+    if connector.held_until is None or now >= connector.held_until:
+        return False
+    # It never waits longer, unless the clock was set back.
+    return connector.held_until - now <= LONGEST_HOLD and not set_back.concerns(connector, now)
 
 
 def _buckets(row: Connector, rates: tuple[Rate, ...], now: datetime) -> Buckets | None:

@@ -61,6 +61,7 @@ class Recorder:
                 tally.add_attempts(zip(rows, rows, strict=True))
                 digest.settle(rows)
             limits.observe(self.connector, signs)
+            limits.heed(self.connector, [result.error for _, result in results], now)
         for row in rows:
             self._log(row, ours)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from tests.making import make_connector, make_message
 
 NOW = timezone.now()
 EARLIER = NOW - timedelta(hours=1)
+LATER = datetime(2125, 1, 15, 11, 30, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,11 @@ EARLIER = NOW - timedelta(hours=1)
             {"last_success_at": EARLIER, "last_failure_at": NOW, "last_failure": "HTTP 502"},
             State.FAILING,
             "The last attempt failed: HTTP 502",
+        ),
+        (
+            {"last_failure_at": NOW, "last_failure": "HTTP 429", "held_until": LATER},
+            State.FAILING,
+            "Nothing is sent until 15 Jan 2125, 11:30:00 UTC. The last attempt failed: HTTP 429",
         ),
         (
             {"last_success_at": NOW, "paused_at": NOW, "paused_reason": "The token was revoked."},

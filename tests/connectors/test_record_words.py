@@ -51,6 +51,7 @@ def waiting(status: str = "retrying", **of_connector: object) -> Delivery:
         (waiting(paused_at=WHEN), "when resumed"),
         (waiting(enabled=False), "when enabled"),
         (waiting(breaker="open", breaker_until=WHEN + 9 * MINUTE), "in 9 min"),
+        (waiting(held_until=WHEN + 9 * MINUTE), "in 9 min"),
         (waiting("sending"), "with its digest"),
         (Delivery(status="pending", next_attempt_at=WHEN), "never"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 import time_machine
@@ -15,12 +16,12 @@ from connectors.engine.send import deliver
 from connectors.forms import form_for
 from connectors.message import Severity
 from connectors.models import Connector, Delivery
-from connectors.outbox import Order, enqueue
+from connectors.outbox import Order, enqueue, resume
 from connectors.provider import Rate
 from connectors.trial import try_out
 from tests.calling import Caller, mistakes
 from tests.making import make_connector, make_message, statuses
-from tests.receiver import Receiver
+from tests.receiver import Answer, Received, Receiver
 from tests.running import Processes
 
 # --- Buckets --------------------------------------------------------------------------------------------
@@ -183,6 +184,96 @@ def test_a_cancelled_resolve_takes_no_token(receiver: Receiver, clock: time_mach
     deliver(connector.pk)
 
     assert statuses(connector) == ["cancelled", "delivered"]
+
+
+def asks_to_wait(**headers: str) -> Callable[[Received], Answer]:
+    """A receiver that takes nothing for now."""
+    return lambda _: (429, headers, b"slow down")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_all_wait_as_long_as_the_service_asks_when_one_was_too_many(
+    receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    connector = make_connector(url=f"{receiver.url}/in")
+    receiver.script(asks_to_wait(**{"Retry-After": "600"}))
+    queue(connector, "a")
+    deliver(connector.pk)
+
+    queue(connector, "b", "c")
+    clock.shift(599)
+    deliver(connector.pk)
+    assert len(receiver.requests) == 1
+    assert list(Delivery.objects.order_by("id").values_list("attempt_count", flat=True)) == [1, 0, 0]
+
+    receiver.script([])
+    clock.shift(1)
+    deliver(connector.pk)
+    assert statuses(connector) == ["delivered"] * 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_service_that_asks_to_wait_for_a_day_is_asked_again_in_an_hour(
+    receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    connector = make_connector(url=f"{receiver.url}/in")
+    receiver.script(asks_to_wait(**{"Retry-After": "86400"}))
+    queue(connector, "a")
+    deliver(connector.pk)
+    receiver.script([])
+    queue(connector, "b")
+
+    clock.shift(3_600)
+    deliver(connector.pk)
+
+    assert statuses(connector) == ["retrying", "delivered"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_others_go_on_where_the_service_does_not_say_how_long_to_wait(
+    receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    connector = make_connector(url=f"{receiver.url}/in")
+    receiver.script([(429, {}, b"slow down")])
+    queue(connector, "a")
+    deliver(connector.pk)
+    queue(connector, "b")
+
+    deliver(connector.pk)
+
+    assert statuses(connector) == ["retrying", "delivered"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_clock_that_was_set_back_makes_no_wait_longer(
+    receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    connector = make_connector(url=f"{receiver.url}/in")
+    receiver.script([(429, {"Retry-After": "600"}, b"slow down")])
+    queue(connector, "a")
+    deliver(connector.pk)
+    clock.shift(-86_400)
+    queue(connector, "b")
+
+    deliver(connector.pk)
+
+    assert statuses(connector) == ["retrying", "delivered"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_resumes_a_connector_has_it_wait_no_longer(
+    receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    connector = make_connector(url=f"{receiver.url}/in")
+    receiver.script([(429, {"Retry-After": "600"}, b"slow down")])
+    queue(connector, "a")
+    deliver(connector.pk)
+    queue(connector, "b")
+
+    resume(connector)
+    deliver(connector.pk)
+
+    assert statuses(connector) == ["retrying", "delivered"]
 
 
 @pytest.mark.django_db(transaction=True)
