@@ -66,11 +66,13 @@ _STYLES = {Severity.CRITICAL: "attention", Severity.HIGH: "attention", Severity.
 def markdown(value: str) -> str:
     """Markdown that shows `value` as it is, so that names such as `*_a_*` and `<at>x</at>` arrive unharmed.
 
-    Marks that only count at the beginning of a line (lists, headings) are left alone elsewhere. In a
-    TextBlock only an empty line makes a new line.
+    Marks that only count at the beginning of a line (lists, headings, rules) are left alone elsewhere; what
+    is indented would be code. `{{DATE(…)}}` would be a date. In a TextBlock only an empty line makes a new
+    line.
     """
-    value = re.sub(r"([\\`*_\[\]<>&~|])", r"\\\1", value)
-    value = re.sub(r"^([ \t]*\d*)(#+|[-+.)])(?=[ \t]|$)", r"\1\\\2", value, flags=re.MULTILINE)
+    value = re.sub(r"([\\`*_\[\]<>&~|]|(?<=\{)\{)", r"\\\1", value)
+    value = re.sub(r"^([ \t]*\d*)(#+|[-+.)])(?=[ \t]|-*[ \t]*$)", r"\1\\\2", value, flags=re.MULTILINE)
+    value = re.sub(r"^[ \t]+", lambda found: "\u00a0" * len(found[0]), value, flags=re.MULTILINE)
     return value.replace("\n", "\n\n")
 
 

@@ -216,6 +216,9 @@ def test_a_card_without_a_link_has_no_action() -> None:
         ("[text](https://example.com)", r"\[text\](https://example.com)"),
         ("&lt;", r"\&lt;"),
         ("C:\\x", r"C:\\x"),
+        ("at x:\n    f(a_b)\n\tg", "at x:\n\n\u00a0\u00a0\u00a0\u00a0f(a\\_b)\n\n\u00a0g"),
+        ("a\n-----\n- - -", "a\n\n\\-----\n\n\\- - -"),
+        ("{{DATE(2025-01-15T10:30:00Z)}}", r"{\{DATE(2025-01-15T10:30:00Z)}}"),
         ("- a\n# b\n12. c\n-1 10.0.0.1", "\\- a\n\n\\# b\n\n12\\. c\n\n-1 10.0.0.1"),
     ],
 )
