@@ -27,7 +27,11 @@ def escape(value: str) -> str:
 
 def _size(value: str) -> int:
     """Length as Slack may count it at most: escaped, as JSON, in UTF-16 units."""
-    return len(json.dumps(escape(value), ensure_ascii=False).encode("utf-16-le")) // 2 - 2
+    return _units(escape(value)) - 2
+
+
+def _units(value: object) -> int:
+    return len(json.dumps(value, ensure_ascii=False).encode("utf-16-le")) // 2
 
 
 def _plain(value: str, longest: int) -> JSONDict:
@@ -61,14 +65,18 @@ def _recommendations(message: Message, longest: int) -> Iterator[JSONDict]:
     yield {"type": "section", "text": _mrkdwn("*What you can do*")}
     for recommendation in message.recommendations[:_MOST_RECOMMENDATIONS]:
         action, command = text.one_line(recommendation.action), text.clean(recommendation.command).strip()
-        markup = f"• {escape(text.shorten(action, longest // 2, _size))}"
+        markup = f"• {escape(text.shorten(_unfenced(action), longest // 2, _size))}"
         if command:
-            # Three backticks would end the code block; a space of no width keeps them from it.
-            shown = text.shorten(command.replace("```", "`\u200b`\u200b`"), longest // 2 - 20, _size)
+            shown = text.shorten(_unfenced(command), longest // 2 - 20, _size)
             markup += f"\n```{escape(shown)}```"
         yield {"type": "section", "text": _mrkdwn(markup)}
     if (rest := len(message.recommendations) - _MOST_RECOMMENDATIONS) > 0:
         yield _remark(f"… and {rest} more")
+
+
+def _unfenced(value: str) -> str:
+    """Without three backticks, which begin and end a code block: a space of no width is between them."""
+    return value.replace("```", "`\u200b`\u200b`")
 
 
 def _remark(words: str) -> JSONDict:
@@ -130,7 +138,7 @@ def _within_total(build: Callable[[int], list[JSONDict]]) -> list[JSONDict]:
     built: list[JSONDict] = []
     for longest in _SHORTER_AND_SHORTER:
         built = build(longest)
-        if len(json.dumps(built, ensure_ascii=False)) <= TOTAL:
+        if _units(built) <= TOTAL:
             break
     return built
 
