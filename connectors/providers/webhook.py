@@ -30,6 +30,7 @@ from connectors.signing import signature_headers, signing_key
 from connectors.verdict import failure
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
+_CHARSET = re.compile(r"""charset\s*=\s*["']?([^\s;"']+)""", re.IGNORECASE)
 # What the sender itself writes: the frame of the message, the connection, and the signature.
 _RESERVED = {
     *("connection", "content-encoding", "content-length", "expect", "host", "keep-alive", "te", "trailer"),
@@ -187,7 +188,7 @@ class WebhookConfig(Config):
 
 
 def content(config: WebhookConfig, message: Message, delivery_id: str) -> Any:
-    """The body before it is encoded: JSON, decoded, or text where the Content-Type is not JSON.
+    """The body before it is encoded: JSON, decoded, or text where a template's Content-Type is not JSON.
 
     Parts of it may have no encoding yet (connectors.encodable). Raises TemplateError where the template
     cannot cope with this message.
@@ -305,7 +306,13 @@ class Webhook(Provider[WebhookConfig]):
         return (yield from reach(reveal(config.url, "URL", web_address)))
 
     def warnings(self, config: WebhookConfig) -> list[str]:
-        """Plain http."""
+        """Plain http, and an encoding that the body does not have."""
+        found = []
         if config.url.get_secret_value().lower().startswith("http://"):
-            return ["Always use https: over plain http, anyone on the way can read and change the messages."]
-        return []
+            found.append(
+                "Always use https: over plain http, anyone on the way can read and change the messages."
+            )
+        charset = _CHARSET.search(config.own_content_type)
+        if charset and charset[1].lower() not in ("utf-8", "utf8"):
+            found.append("The body is sent in UTF-8, but the header Content-Type names another charset.")
+        return found

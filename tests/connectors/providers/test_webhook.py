@@ -133,6 +133,7 @@ def test_the_documented_payload_is_json_whatever_content_type_it_is_given() -> N
     message = a_message()
     request = tell(message, headers={"Content-Type": "text/plain"})
     assert sent(request) == message.payload()
+    assert request.headers["Content-Type"] == "text/plain"
 
 
 def test_a_template_that_cannot_cope_with_a_message_is_that_messages_fault() -> None:
@@ -312,6 +313,21 @@ def test_plain_http_is_warned_about() -> None:
     assert WEBHOOK.warnings(a_config()) == []
     (warning,) = WEBHOOK.warnings(a_config(url="http://api.example.com/"))
     assert warning.startswith("Always use https")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "warned"),
+    [
+        ("application/json; charset=iso-8859-1", True),
+        ('text/plain;charset="UTF-16"', True),
+        ("text/plain; charset=UTF-8", False),
+        ("text/plain", False),
+    ],
+)
+def test_another_charset_than_the_body_has_is_warned_about(content_type: str, warned: bool) -> None:
+    found = WEBHOOK.warnings(a_config(headers={"Content-Type": content_type}))
+
+    assert any(warning.startswith("The body is sent in UTF-8") for warning in found) is warned
 
 
 @pytest.mark.parametrize(
