@@ -162,7 +162,11 @@ _COPY_WHOLE = (
 )
 # What to do, by the code in Power Automate's error; whether the connector is broken, in every case.
 _BROKEN = {
-    "WorkflowTriggerIsNotEnabled": (Reason.GONE, "The workflow is turned off: turn it on in Power Automate"),
+    "WorkflowTriggerIsNotEnabled": (
+        Reason.GONE,
+        "The workflow is turned off or deleted: turn it on in Power Automate, or make a new one and enter its"
+        " address",
+    ),
     "WorkflowNotFound": (Reason.GONE, "The workflow was deleted: make a new one and enter its address"),
     "WorkflowTriggerNotFound": (Reason.GONE, "The workflow has no webhook trigger any more: make a new one"),
     "DirectApiAuthorizationRequired": (Reason.AUTH, _COPY_WHOLE),

@@ -305,6 +305,7 @@ def test_other_words_inside_a_success_are_no_success() -> None:
     ("status", "code", "reason", "advice"),
     [
         (400, "WorkflowTriggerIsNotEnabled", Reason.GONE, "turn it on in Power Automate"),
+        (400, "WorkflowTriggerIsNotEnabled", Reason.GONE, "or make a new one"),
         (404, "WorkflowNotFound", Reason.GONE, "make a new one and enter its address"),
         (401, "DirectApiAuthorizationRequired", Reason.AUTH, "everything after sig="),
         (403, "AuthorizationFailed", Reason.AUTH, "everything after sig="),
