@@ -37,7 +37,7 @@ _MOST_LINKS = 10
 _MOST_RECOMMENDATIONS = 20
 LONGEST = 512 * 1024  # bytes of the whole event
 _SHORTER_AND_SHORTER = (16_000, 4_000, 1_000, 250)
-_WAIT = 120.0  # seconds after a 429: PagerDuty counts by the minute
+_WAIT = 60.0  # seconds after a 429: PagerDuty counts the last minute
 
 VERIFY_KEY = (
     "Verify that the integration key is correct: it is that of an Events API v2 integration, in PagerDuty"

@@ -316,7 +316,7 @@ BAD_EVENT = {
         (401, "", {}, Reason.AUTH, False, True, None, "Verify that the integration key is correct"),
         (403, "", {}, Reason.AUTH, False, False, None, "Verify that the integration key is correct"),
         (404, "", {}, Reason.AUTH, False, False, None, "Verify that the integration key is correct"),
-        (429, "", {}, Reason.RATE_LIMITED, True, False, 120.0, "HTTP 429"),
+        (429, "", {}, Reason.RATE_LIMITED, True, False, 60.0, "HTTP 429"),
         (429, "", {"retry_after": "300"}, Reason.RATE_LIMITED, True, False, 300.0, "HTTP 429"),
         (500, "", {}, Reason.SERVER_ERROR, True, False, None, "HTTP 500"),
         (202, "", {}, Reason.BAD_ANSWER, True, False, None, "not JSON"),
