@@ -56,7 +56,7 @@ class Buckets:
         return Buckets(self.rates, tuple(held - count for held in self.tokens))
 
 
-_EACH = {1.0: "a second", 60.0: "a minute", 3600.0: "an hour"}
+_EACH = {1.0: "a second", 60.0: "a minute", 900.0: "in 15 minutes", 3600.0: "an hour"}
 
 
 def limits_in_words(provider: Provider[Any]) -> str:

@@ -233,7 +233,8 @@ class GitHub(Provider[GitHubConfig]):
     needs = "A token with access to the repository, and the repository's name."
     icon = "code"
     config_class = GitHubConfig
-    rates = (Rate(1), Rate(80, 60), Rate(500, 3600))  # what may be created: …/rate-limits-for-the-rest-api
+    # It lets 500 be created in an hour: a full bucket, and what flows into it in that time.
+    rates = (Rate(1), Rate(100, 900))
     example = {
         "token": "ghp_madeUpTokenForTheDocs0123456789abcd",
         "repo": "myorg/my-repo",

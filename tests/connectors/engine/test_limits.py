@@ -18,6 +18,7 @@ from connectors.message import Severity
 from connectors.models import Connector, Delivery
 from connectors.outbox import Order, enqueue, resume
 from connectors.provider import Rate
+from connectors.providers.github import GitHub
 from connectors.trial import try_out
 from tests.calling import Caller, mistakes
 from tests.making import make_connector, make_message, statuses
@@ -68,6 +69,17 @@ def test_buckets_are_full_when_the_number_of_rates_has_changed() -> None:
 
 def test_a_clock_that_was_set_back_takes_nothing_out() -> None:
     assert Buckets.after((Rate(4),), (2.0,), -3600).tokens == (2.0,)
+
+
+def test_github_is_never_sent_more_in_an_hour_than_it_lets_be_created() -> None:
+    held = buckets(*GitHub.rates)
+    sent: list[int] = []
+    for _ in range(2 * 3_600):
+        sent.append(held.whole)
+        held = Buckets.after(held.rates, held.less(held.whole).tokens, 1)
+
+    assert max(sum(sent[start : start + 60]) for start in range(3_600)) <= 80
+    assert max(sum(sent[start : start + 3_600]) for start in range(3_600)) <= 500
 
 
 # --- Connectors -----------------------------------------------------------------------------------------
@@ -354,7 +366,7 @@ def test_the_form_says_what_holds_without_a_rate_and_asks_for_a_threshold_only_w
 
     assert slack_form.fields["rate_per_second"].help_text == "Empty for what the service allows: 1 a second."
     assert webhook_form.fields["rate_per_second"].help_text == "Empty for no limit."
-    assert "1 a second, 80 a minute, 500 an hour." in github_form.fields["rate_per_second"].help_text
+    assert "1 a second, 100 in 15 minutes." in github_form.fields["rate_per_second"].help_text
     assert "digest_after" in slack_form.fields
     assert "digest_after" not in webhook_form.fields
 
