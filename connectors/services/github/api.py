@@ -69,7 +69,7 @@ class Api:
         self, method: str, url: str, payload: JSONDict | None = None, *, handled: Collection[int] = ()
     ) -> Exchange[Response]:
         """The same for a whole address."""
-        for _ in range(_MOST_MOVES):
+        for _ in range(1 + _MOST_MOVES):
             response = yield request(method, url, payload=payload, headers=self._headers)
             moved_to = _location(response, url)
             if response.status not in _MOVED or moved_to == url:

@@ -580,9 +580,9 @@ def test_a_renamed_repository_is_followed_with_method_and_body() -> None:
     assert again.body == first.body
 
 
-def test_a_circle_of_redirects_ends() -> None:
+def test_a_circle_of_redirects_ends_after_three() -> None:
     conversation = GITHUB.send(a_config(), Dispatch("d", a_message()))
-    places = [f"https://api.github.com/{number}" for number in range(3)]
+    places = [f"https://api.github.com/{number}" for number in range(4)]
     error = failing(conversation, *(answer(301, "", location=place) for place in places))
     assert error.reason == Reason.REDIRECT
 
