@@ -84,7 +84,7 @@ class ClusterAdmin(ConsolePage[Cluster]):
     @admin.display(description="lag", ordering="lag_seconds")
     def lag_shown(self, cluster: Cluster) -> str:
         """How long the last changes waited."""
-        return _took(cluster)
+        return _lag(cluster)
 
     @admin.display(description="nodes", ordering="nodes_known")
     def nodes_shown(self, cluster: Cluster) -> str:
@@ -203,7 +203,7 @@ class ClusterAdmin(ConsolePage[Cluster]):
             "connected": _when(cluster.connected_since, "not connected"),
             "changed": _when(cluster.last_change_at, "nothing yet"),
             "heard": _when(cluster.heartbeat_at, "never"),
-            "lag": _took(cluster),
+            "lag": _lag(cluster),
             "objects": f"{cluster.objects_known:,}",
             "watcher": lease.holder if lease else "",
             "problems": problems(cluster),
@@ -269,7 +269,7 @@ def _when(moment: datetime | None, never: str) -> SafeString | str:
     return moments.shown(moment) if moment else never
 
 
-def _took(cluster: Cluster) -> str:
+def _lag(cluster: Cluster) -> str:
     # Without a place to break the line.
     return (
         "–" if cluster.lag_seconds is None else took(cluster.lag_seconds).replace(" ", "\N{NO-BREAK SPACE}")
