@@ -18,7 +18,7 @@ from django.forms.models import model_to_dict
 from pytest_django import Settings
 
 from connectors import checks
-from connectors.fields import MASK, EncryptedJSONText, Unreadable, encrypted_columns
+from connectors.fields import MASK, Unreadable, encrypted_columns
 from connectors.models import Connector
 
 pytestmark = pytest.mark.django_db
@@ -303,7 +303,6 @@ def test_a_secret_written_into_a_fixture_by_hand_is_encrypted(tmp_path: Path) ->
 
 
 def test_every_encrypted_column_is_found() -> None:
-    found = [(model._meta.label, field.name) for model, field in encrypted_columns()]
+    found = {(model._meta.label, field.name) for model, field in encrypted_columns()}
 
-    assert ("connectors.Connector", "secrets") in found
-    assert all(isinstance(field, EncryptedJSONText) for _, field in encrypted_columns())
+    assert {("connectors.Connector", "secrets"), ("events.Cluster", "kubeconfig")} <= found
