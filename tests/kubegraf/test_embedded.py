@@ -152,28 +152,27 @@ def test_nothing_answers_before_it_is_started() -> None:
     assert not embedded.valkey_answers()
 
 
-def test_a_deep_data_directory_has_its_socket_in_a_folder_of_its_own(
-    monkeypatch: pytest.MonkeyPatch, data: Path, tmp_path: Path
-) -> None:
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch, data: Path, tmp_path: Path) -> Path:
+    """Where temporary files are put, for a data directory that is too deep to have a socket in it."""
     temporary = tmp_path / "t"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     monkeypatch.setenv("KUBEGRAF_DATA_DIR", str(data / ("deep" * 30)))
     embedded.ensure_data_dir()
+    return temporary
+
+
+def test_a_deep_data_directory_has_its_socket_in_a_folder_of_its_own(temporary: Path) -> None:
     embedded.valkey_command()
     assert env.embedded_socket().parent.parent == temporary
     assert mode(env.embedded_socket().parent) == 0o700
 
 
-def test_a_socket_folder_that_is_a_link_is_refused(
-    monkeypatch: pytest.MonkeyPatch, data: Path, tmp_path: Path
-) -> None:
-    temporary, elsewhere = tmp_path / "t", tmp_path / "elsewhere"
-    temporary.mkdir()
+@pytest.mark.usefixtures("temporary")
+def test_a_socket_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir(mode=0o777)
-    monkeypatch.setattr("tempfile.tempdir", str(temporary))
-    monkeypatch.setenv("KUBEGRAF_DATA_DIR", str(data / ("deep" * 30)))
-    embedded.ensure_data_dir()
     env.embedded_socket().parent.symlink_to(elsewhere)
     with pytest.raises(Problem, match="somebody else's"):
         embedded.valkey_command()
@@ -181,14 +180,8 @@ def test_a_socket_folder_that_is_a_link_is_refused(
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder to somebody else")
-def test_a_socket_folder_of_somebody_else_is_refused(
-    monkeypatch: pytest.MonkeyPatch, data: Path, tmp_path: Path
-) -> None:
-    temporary = tmp_path / "t"
-    temporary.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(temporary))
-    monkeypatch.setenv("KUBEGRAF_DATA_DIR", str(data / ("deep" * 30)))
-    embedded.ensure_data_dir()
+@pytest.mark.usefixtures("temporary")
+def test_a_socket_folder_of_somebody_else_is_refused() -> None:
     env.embedded_socket().parent.mkdir()
     os.chown(env.embedded_socket().parent, 12345, -1)
     with pytest.raises(Problem, match="somebody else's"):
