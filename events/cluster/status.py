@@ -51,7 +51,7 @@ class Status:
 
     def __init__(self, streams: Iterable[StreamKey]) -> None:
         self._lock = threading.Lock()
-        self._streams: dict[StreamKey, Problem | Connected | None] = dict.fromkeys(streams)
+        self._streams: dict[StreamKey, Report | None] = dict.fromkeys(streams)
         self._connected_since: datetime | None = None
         self._last_change_at: datetime | None = None
         self._lag: tuple[timedelta, datetime] | None = None  # and when it was seen
@@ -60,8 +60,7 @@ class Status:
     def note(self, stream: StreamKey, report: Report, at: datetime) -> None:
         """A stream is open, or has a problem. It counts as open until it has one."""
         with self._lock:
-            if isinstance(report, Problem | Connected):
-                self._streams[stream] = report
+            self._streams[stream] = report
             connected = any(isinstance(state, Connected) for state in self._streams.values())
             if not connected:
                 self._connected_since = None

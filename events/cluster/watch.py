@@ -63,13 +63,6 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Recovered:
-    """A collection that had a problem is watched again."""
-
-    plural: str
-
-
-@dataclass(frozen=True, slots=True)
 class Connected:
     """A watch of the collection is open."""
 
@@ -77,7 +70,7 @@ class Connected:
 
 
 Observation: TypeAlias = Seen | Gone | Listed
-Report: TypeAlias = Problem | Recovered | Connected
+Report: TypeAlias = Problem | Connected
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +224,6 @@ class Informer:
             if self._problem:
                 self._problem = ""
                 logger.info("%s: watched again", self.name)
-                yield Recovered(self._resource.plural)
             for line in lines:
                 yield from self._line(line)
                 if self._stop.is_set():

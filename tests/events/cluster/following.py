@@ -10,7 +10,17 @@ from typing import TypeVar
 from events.cluster.backoff import Backoff
 from events.cluster.client import Session
 from events.cluster.objects import Object, Pod
-from events.cluster.watch import Gone, Informer, Listed, Observation, Problem, Report, Seen, Timings
+from events.cluster.watch import (
+    Connected,
+    Gone,
+    Informer,
+    Listed,
+    Observation,
+    Problem,
+    Report,
+    Seen,
+    Timings,
+)
 from events.models import Access, Cluster
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.waiting import PATIENCE, until
@@ -62,6 +72,11 @@ class Following:
     def problems(self) -> list[str]:
         """The texts of the problems reported."""
         return [problem.text for problem in self.of(Problem)]
+
+    def recovered(self) -> bool:
+        """Whether the collection is watched again after a problem."""
+        reports = [item for item in list(self.items) if isinstance(item, Problem | Connected)]
+        return bool(self.problems()) and isinstance(reports[-1], Connected)
 
     def wait(self, condition: Callable[[Following], object], timeout: float = PATIENCE) -> None:
         """Until the condition holds of this."""

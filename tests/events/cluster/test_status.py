@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from events.cluster.status import Status
 from events.cluster.trouble import Trouble
-from events.cluster.watch import Connected, Problem, Recovered
+from events.cluster.watch import Connected, Problem
 from events.models import WatchState
 
 AT = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -78,7 +78,6 @@ def test_connected_since_begins_anew_after_everything_was_lost() -> None:
     status.note(PODS, problem("pods", Trouble.UNREACHABLE), AT + timedelta(minutes=5))
     assert status.snapshot().connected_since is None
     status.note(PODS, Connected("pods"), later)
-    status.note(PODS, Recovered("pods"), later)
     assert status.snapshot().state == WatchState.WATCHING
     assert status.snapshot().connected_since == later
 

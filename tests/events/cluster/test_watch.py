@@ -17,7 +17,7 @@ import trustme
 from events.cluster.backoff import Backoff
 from events.cluster.objects import Deployment, Node, Pod
 from events.cluster.trouble import Trouble
-from events.cluster.watch import Connected, Gone, Listed, Problem, Recovered, Seen
+from events.cluster.watch import Connected, Gone, Listed, Problem, Seen
 from events.models import Access, Cluster
 from tests.events.cluster import recorded
 from tests.events.cluster.following import FAST, following, stored
@@ -277,7 +277,7 @@ def test_a_version_that_the_server_cannot_read_leads_to_a_new_list(server: FakeK
     server.fail_next(*recorded.answer("watch-garbage-rv"), verb="watch", times=2)
     with following(server) as it:
         it.wait(lambda it: it.lists() == 2)
-        it.wait(lambda it: it.of(Recovered))
+        it.wait(lambda it: it.recovered())
     assert it.problems() == [
         f'{server.url} answered 500: resourceVersion: Invalid value: "abc":'
         ' strconv.ParseUint: parsing "abc": invalid syntax'
@@ -376,7 +376,7 @@ def test_a_missing_right_is_told_with_the_command_that_grants_it(server: FakeKub
         problem = it.of(Problem)[0]
         server.put(node("n"))
         server.allow("nodes")
-        it.wait(lambda it: it.of(Recovered))
+        it.wait(lambda it: it.recovered())
     assert problem == Problem(
         "nodes",
         "system:serviceaccount:kubegraf:kubegraf has no right to get, list and watch nodes. To grant it:"
@@ -416,7 +416,7 @@ def test_what_is_not_installed_is_watched_as_soon_as_it_is(server: FakeKubernete
         server.install(kind)
         server.put(deployment("web"))
         it.wait(lambda it: it.names() == ["web"])
-        it.wait(lambda it: it.of(Recovered))
+        it.wait(lambda it: it.recovered())
     problem = it.of(Problem)[0]
     assert problem.kind == Trouble.NOT_FOUND
     assert problem.text == f"{server.url} does not know deployments (apps/v1): not installed."
@@ -425,7 +425,7 @@ def test_what_is_not_installed_is_watched_as_soon_as_it_is(server: FakeKubernete
 def test_the_recorded_answer_for_a_missing_group_is_not_installed(server: FakeKubernetes) -> None:
     server.fail_next(*recorded.answer("crd-missing"), verb="list")
     with following(server) as it:
-        it.wait(lambda it: it.of(Recovered))
+        it.wait(lambda it: it.recovered())
     assert [problem.kind for problem in it.of(Problem)] == [Trouble.NOT_FOUND]
 
 
@@ -449,7 +449,7 @@ def test_retry_after_is_waited_for(server: FakeKubernetes) -> None:
 def test_a_failing_server_is_asked_again_with_growing_pauses(server: FakeKubernetes) -> None:
     server.fail_next(503, {}, "<html>no</html>", verb="list", times=4)
     with following(server, timings=replace(FAST, backoff=Backoff(first=0.1, longest=30.0))) as it:
-        it.wait(lambda it: it.of(Recovered))
+        it.wait(lambda it: it.recovered())
     times = [asked.at for asked in server.asked("list")]
     pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert [pause >= least for pause, least in zip(pauses, (0.05, 0.1, 0.2, 0.4), strict=True)] == [True] * 4
@@ -466,7 +466,7 @@ def test_a_server_that_is_away_is_found_again_and_nothing_is_lost(server: FakeKu
         put(server, "b")
         server.start()
         it.wait(lambda it: it.names() == ["a", "b"])
-        it.wait(lambda it: it.of(Recovered))
+        it.wait(lambda it: it.recovered())
     problem = it.of(Problem)[0]
     assert problem.kind == Trouble.UNREACHABLE
     assert problem.text == f"Nothing listens at {server.url}: the connection was refused."
@@ -498,7 +498,7 @@ def test_a_token_that_stays_wrong_is_a_problem_without_the_token(server: FakeKub
         it.wait(lambda it: it.of(Problem))
         problem = it.of(Problem)[0]
         server.token = ""
-        it.wait(lambda it: it.of(Recovered))
+        it.wait(lambda it: it.recovered())
     assert problem.kind == Trouble.UNAUTHORIZED
     assert problem.text == (
         f"{server.url} does not accept the credentials of this cluster (401):"
