@@ -86,6 +86,7 @@ MIDDLEWARE = [
     "kubegraf.policy.ConsolePolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "kubegraf.policy.PrivateMiddleware",  # after the static files, which everybody may keep
     "django.contrib.sessions.middleware.SessionMiddleware",
     "kubegraf.problems.SlashMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

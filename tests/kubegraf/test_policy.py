@@ -64,6 +64,11 @@ def test_every_answer_has_a_policy_and_only_the_consoles_is_wider(browser: Clien
             assert "unsafe" not in str(found), address
 
 
+def test_no_answer_is_kept_by_browsers_and_caches(browser: Client) -> None:
+    for address in (*ADDRESSES, "/admin/password_change/", "/api/v1/people/"):
+        assert "no-store" in browser.get(address).headers.get("Cache-Control", ""), address
+
+
 def test_so_has_what_is_refused_before_any_page_is_asked() -> None:
     for address in ("/admin/", "/api/v1/connectors/"):
         answer = Client(raise_request_exception=False).get(address, headers={"host": "evil.example.com"})
