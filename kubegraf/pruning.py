@@ -1,4 +1,4 @@
-"""Prunes the whole record by age: deliveries with their attempts, then events, then the history."""
+"""Prunes the whole record by age: deliveries with attempts, events, the history, and sessions that ended."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from connectors.history import prune as prune_history
 from connectors.pruning import prune_deliveries
 from events.pruning import keeping, prune_events, still_open
+
+BATCH = 500
 
 PAUSE = 0.1
 """Seconds between two transactions. Whoever waits for SQLite's one lock looks for it every 100 ms."""
@@ -26,6 +29,7 @@ class Pruned:
     deliveries: int = 0
     events: int = 0
     history: int = 0
+    sessions: int = 0
     finished: bool = True
 
 
@@ -57,7 +61,23 @@ def prune(keep: timedelta | None = None, *, dry_run: bool = False, seconds: floa
         if _is_over(deadline):
             pruned.finished = False
             return pruned
+    for number in _unhurried(_prune_sessions(now, dry_run=dry_run)):
+        pruned.sessions += number
+        if _is_over(deadline):
+            pruned.finished = False
+            return pruned
     return pruned
+
+
+def _prune_sessions(before: datetime, *, dry_run: bool) -> Iterator[int]:
+    """Deletes sessions of which nobody has signed out, and sign-ins that nobody has come back from."""
+    over = Session.objects.filter(expire_date__lt=before).order_by("expire_date")
+    if dry_run:
+        yield over.count()
+        return
+    while keys := list(over.values_list("pk", flat=True)[:BATCH]):
+        Session.objects.filter(pk__in=keys).delete()
+        yield len(keys)
 
 
 def _unhurried(batches: Iterator[int]) -> Iterator[int]:

@@ -20,9 +20,9 @@ def prune() -> None:
     """Deletes what has been over for longer than KUBEGRAF_KEEP_DAYS; hands on after its share of time."""
     pruned = pruning.prune(seconds=SHARE_SECONDS)
     tally.forget_hours()
-    if pruned.deliveries or pruned.events or pruned.history:
-        words = "pruned %d deliveries, %d events and %d lines of history"
-        logger.info(words, pruned.deliveries, pruned.events, pruned.history)
+    if pruned.deliveries or pruned.events or pruned.history or pruned.sessions:
+        words = "pruned %d deliveries, %d events, %d lines of history and %d sessions that were over"
+        logger.info(words, pruned.deliveries, pruned.events, pruned.history, pruned.sessions)
     if not pruned.finished:
         prune.delay()
 

@@ -9,6 +9,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -89,6 +90,15 @@ def test_a_delivery_that_has_not_settled_stays(status: str) -> None:
     settled(status=status)
     assert pruning.prune() == pruning.Pruned()
     assert (Delivery.objects.count(), Attempt.objects.count()) == (1, 1)
+
+
+def test_a_session_goes_when_it_is_over() -> None:
+    for key, days in (("over", -1), ("not yet", 1)):
+        ends = timezone.now() + timedelta(days=days)
+        Session.objects.create(session_key=key, session_data="", expire_date=ends)
+    assert pruning.prune(dry_run=True) == pruning.Pruned(sessions=1)
+    assert pruning.prune() == pruning.Pruned(sessions=1)
+    assert Session.objects.get().session_key == "not yet"
 
 
 def test_what_is_younger_stays() -> None:

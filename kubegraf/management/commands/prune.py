@@ -18,7 +18,7 @@ class Command(BaseCommand):
     help = (
         "Deletes deliveries with their attempts, and events that are over, older than KUBEGRAF_KEEP_DAYS."
         " Open events and unsettled deliveries are kept however old they are. The history of who changed"
-        " what is kept for KUBEGRAF_HISTORY_DAYS."
+        " what is kept for KUBEGRAF_HISTORY_DAYS. Sessions go when they are over."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -35,6 +35,8 @@ class Command(BaseCommand):
         self.stdout.write(f"{pruned.deliveries} deliveries and {pruned.events} events {verb}.")
         if pruned.history:
             self.stdout.write(f"{pruned.history} lines of the history of the configuration {verb}.")
+        if pruned.sessions:
+            self.stdout.write(f"{pruned.sessions} sessions that are over {verb}.")
         if days is not None and days < settings.KEEP_DAYS:
             self.stdout.write(
                 f"What occurred, rather than opened and was resolved, is kept for {settings.KEEP_DAYS} days"
