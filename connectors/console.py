@@ -14,6 +14,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import DataError
 from django.db.models import Model, QuerySet
+from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -62,6 +63,13 @@ def badge(word: str, text: str = "", *, tone: str = "") -> SafeString:
     """A state as a coloured label. `tone`, one of TONES, is that of the word unless it is given."""
     shown = tone or _TONE.get(word, "neutral")
     return format_html('<span class="kg-badge kg-{}">{}</span>', shown, text or word.replace("_", " "))
+
+
+PATTERNS = {
+    "regex", "iregex",
+    "contains", "icontains", "iexact", "startswith", "istartswith", "endswith", "iendswith",
+}  # fmt: skip
+"""How a column is compared with what it is like, which no filter does."""
 
 
 class Button(Protocol):
@@ -122,6 +130,14 @@ class ConsolePage(ModelAdmin[M]):
             self.message_user(request, f"Search for {MOST_WORDS} words at most.", messages.WARNING)
             return queryset.none(), False
         return super().get_search_results(request, queryset, search_term)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """What an address may ask of a list: what its filters do, and no pattern.
+
+        The admin lets it ask anything of a column; a pattern can keep SQLite, and its process, busy for ever.
+        """
+        *_, last = lookup.split(LOOKUP_SEP)
+        return last not in PATTERNS and super().lookup_allowed(lookup, value, request)
 
     def may(self, request: HttpRequest, right: str, row: M | None = None) -> bool:
         """Whether somebody may do what takes this right."""

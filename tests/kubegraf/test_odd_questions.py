@@ -74,6 +74,21 @@ def test_a_search_for_more_words_than_a_database_takes_finds_nothing_and_says_wh
 
 
 @pytest.mark.parametrize(
+    ("name", "query"),
+    [
+        ("connectors_connector", {"name__regex": "^((.|.)+)+~$"}),
+        ("events_event", {"title__icontains": "a"}),
+        ("connectors_delivery", {"message__contains": "a"}),
+        ("auth_user", {"email__startswith": "a"}),
+    ],
+)
+def test_no_address_asks_for_a_pattern(admin_client: Client, name: str, query: dict[str, str]) -> None:
+    make_event().save()
+    make_connector("a" * 40)
+    assert admin_client.get(reverse(f"admin:{name}_changelist"), query).status_code == 400
+
+
+@pytest.mark.parametrize(
     "query", [{"before": "0001-01-01T00:00:00+23:59_connector_1"}, {"who": "a\0b"}, {"kind": "a\0b"}]
 )
 def test_so_does_the_history(admin_client: Client, query: dict[str, str]) -> None:
