@@ -69,7 +69,6 @@ EVENT_TYPES: dict[str, EventType] = {
             _C.INFRASTRUCTURE,
             _S.HIGH,
             "A container was killed for using more memory than its limit.",
-            momentary=True,
         ),
         EventType(
             "cluster_unhealthy",

@@ -71,6 +71,9 @@ class Finding:
     one event.
     `subject` is whom the trouble belongs to, where that is not the object itself: twenty pods of one
     Deployment in trouble are one event. `since` is when it began, or happened, where the cluster says so.
+    `occurrence` names, where the trouble is that something happens time and again, which time this was: it is
+    over when nothing has happened, by `since`, for the detector's `clear_after`, whatever the object goes on
+    showing of the past.
     `not_before` is until when it does not count, however long it has been so: what is new is not ready yet.
     `severity` overrides the catalog's. `rests_on` names what the object cannot do without, such as the node
     of a pod: what is wrong with that may explain the finding; see `Detector.inhibited_by`.
@@ -83,6 +86,7 @@ class Finding:
     subject: Ref | None = None
     rests_on: tuple[Ref, ...] = ()
     since: datetime | None = None
+    occurrence: str = ""
     not_before: datetime | None = None
     details: JSONDict = field(default_factory=dict)
     recommendations: tuple[Recommendation, ...] = ()
@@ -115,6 +119,10 @@ class Detector(ABC, Generic[T, O]):
         when it changes, so that it should not with every look.
         """
         return None
+
+    def repeated(self, finding: Finding, times: int, options: O) -> Finding:
+        """What is said of something that has happened so many times by now; see `Finding.occurrence`."""
+        return finding
 
     def group(self, obj: T) -> Ref | None:
         """The thing that several objects make up together, such as the Service of some EndpointSlices.

@@ -184,7 +184,7 @@ class Enricher:
         pod = self._ask(Pod.resource, scope, evidence, lambda evidence: evidence.pod(event.namespace, name))
         if pod is None:
             return
-        previous = is_previous(pod, container, event.key)
+        previous = is_previous(pod, container, event.key, details.get("finished_at", ""))
         if previous is not None:
 
             def log(evidence: Evidence) -> str:

@@ -7,7 +7,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -21,13 +21,19 @@ from events.cluster.watch import Gone, Listed, Seen
 from events.detection import Change, Detector, Finding, Options, all_detectors, options_for
 from events.draft import problem_of
 from events.models import Cluster, Event
-from events.tracking import Decision, Open, ProblemKey, Resolve, Sighting, Tracker, Update
+from events.pruning import keeping
+from events.tracking import Decision, OnRecord, Open, ProblemKey, Resolve, Sighting, Tracker, Update
 from events.waits import Waits
 
 logger = logging.getLogger(__name__)
 
 KEY_LIMIT = 255
 """Characters of a key as it is recorded."""
+
+SEEN_LATE = "seen_late"
+"""The detail that says that something happened while nobody watched."""
+TIMES = "times"
+"""The detail that says how often something has happened that is one event."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -61,6 +67,15 @@ class _Watching:
     detector: Detector[Any, Any]
     options: Options
     momentary: bool
+
+
+def registered(cluster: Cluster) -> datetime:
+    """Since when what happens in the cluster is told.
+
+    Kubernetes cuts its times off to whole seconds: what happens in the second of the registration seems to be
+    from before it, and one event too many is better than a lost one.
+    """
+    return cluster.created_at.replace(microsecond=0)
 
 
 class Evaluation:
@@ -98,11 +113,19 @@ class Evaluation:
         self._abandoned = {problem_of(event): event.pk for event in events if event.event_type not in by_type}
         # The kind of the object that each was found on.
         self._found_on = {problem: event.resource.partition("/")[0] for problem, event in on_record.items()}
-        waited = self._waits.resumed(timezone.now())
+        now = timezone.now()
+        heard = Cluster.objects.filter(pk=cluster.pk).values_list("heartbeat_at", flat=True).first()
+        self._cluster, self._registered = cluster, registered(cluster)
+        self._watched_until = min(heard or self._registered, now)
+        waited = dict(self._waits)
         self._waits.note((problem, None) for problem in waited if problem.event_type not in by_type)
         self._tracker = Tracker(
-            ((problem, event.pk, by_type[event.event_type].options) for problem, event in on_record.items()),
+            (
+                OnRecord(problem, event.pk, by_type[event.event_type].options, event.details.get(TIMES, 1))
+                for problem, event in on_record.items()
+            ),
             waited,
+            now - self._watched_until if heard else timedelta(),
         )
 
     @property
@@ -244,8 +267,34 @@ class Evaluation:
         if watching.momentary:
             return self._happened(watching, change, findings)
         event_type = watching.detector.event_type
+        if findings:
+            findings = [kept for finding in findings if (kept := self._of_now(watching, change, finding))]
         decisions = self._tracker.observe(event_type, change.ref, findings, watching.options, change.at)
-        return [Decided(decision, change.new) for decision in decisions]
+        return [Decided(_with_times(watching, decision), change.new) for decision in decisions]
+
+    def _of_now(self, watching: _Watching, change: Change[Any], finding: Finding) -> Finding | None:
+        """The finding, unless it is that something happened which is over, or was before the registration.
+
+        What happened while nobody watched is told all the same, and marked, when it is first listed.
+        """
+        if not finding.occurrence:
+            return finding
+        ref, happened = change.ref, finding.since or change.at
+        if happened < max(self._registered, change.at - keeping()):
+            return None
+        is_over = happened + timedelta(seconds=watching.options.clear_after) <= change.at
+        event_type = watching.detector.event_type
+        if happened <= self._watched_until or not self._is_unlisted(event_type, ref.kind, ref.namespace):
+            return None if is_over else finding
+        if is_over and self._was_told(event_type, finding, finding.subject or ref, happened):
+            return None
+        return replace(finding, details={**finding.details, SEEN_LATE: True})
+
+    def _was_told(self, event_type: str, finding: Finding, subject: Ref, happened: datetime) -> bool:
+        """Whether it is on record, by somebody who only looked once and did not say that they watched."""
+        of_subject = Event.objects.filter(event_type=event_type, namespace=subject.namespace, key=finding.key)
+        of_subject = of_subject.filter(cluster=self._cluster, subject=subject.resource)
+        return of_subject.filter(last_seen__gte=happened).exists()
 
     def _judge_group(
         self, watching: _Watching, group: Ref, obj: Object | None, at: datetime, before: JSONDict | None
@@ -284,6 +333,16 @@ class Evaluation:
         detector = watching.detector
         decisions = self._tracker.gone(detector.event_type, ref, at, lingering=detector.outlives_object)
         return [Decided(decision) for decision in decisions]
+
+
+def _with_times(watching: _Watching, decision: Decision) -> Decision:
+    """The decision on what has happened several times, in the words of its detector."""
+    if isinstance(decision, Resolve) or decision.times == 1:
+        return decision
+    sighting, times = decision.sighting, decision.times
+    said = watching.detector.repeated(sighting.finding, times, watching.options)
+    said = replace(said, details={**said.details, TIMES: times})
+    return replace(decision, sighting=Sighting(sighting.ref, said))
 
 
 def detector_of(decision: Open | Update) -> Detector[Any, Any]:

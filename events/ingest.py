@@ -17,7 +17,15 @@ from events.annotations import Namespace, Routing
 from events.cluster.objects import Object, Pod
 from events.cluster.watch import Gone, Listed, Seen
 from events.draft import SOURCE, draft, name_of
-from events.evaluation import Decided, Evaluation, Happened, Outcome, detector_of
+from events.evaluation import (
+    SEEN_LATE,
+    Decided,
+    Evaluation,
+    Happened,
+    Outcome,
+    detector_of,
+    registered,
+)
 from events.models import STILL_SO, Cluster, Event, EventStatus
 from events.occurrences import Occurrences
 from events.pruning import keeping
@@ -65,9 +73,7 @@ class Ingest:
         self.cluster = cluster
         self._enrich = enrich
         self._guard = guard
-        # Kubernetes cuts its times off to whole seconds: what happens in the second of the registration seems
-        # to be from before it, and one event too many is better than a lost one.
-        self._registered = cluster.created_at.replace(microsecond=0)
+        self._registered = registered(cluster)
         self._evaluation = Evaluation(
             cluster,
             settings.DETECTOR_OPTIONS if configured is None else configured,
@@ -146,7 +152,7 @@ class Ingest:
         routing = self._routed(sighting, found.obj)
         event = draft(uuid7(), self.cluster, event_type, sighting, found.at, routing)
         if found.late:
-            event.details = {**event.details, "seen_late": True}
+            event.details = {**event.details, SEEN_LATE: True}
         event.status = EventStatus.OCCURRED
         event.inhibited_by_id = self._evaluation.inhibitor(found.detector, sighting)
         if event.inhibited_by_id is None and (told := self._occurred.join(event)) is not None:

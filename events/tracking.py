@@ -38,13 +38,17 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A problem has come up and has held long enough. The event to be written gets this id."""
+    """A problem has come up and has held long enough. The event to be written gets this id.
+
+    `count` is how many objects have it, and `times` how often it has happened, if that is what it does.
+    """
 
     problem: ProblemKey
     event_id: uuid.UUID
     sighting: Sighting
     count: int
     at: datetime
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class Update:
     sighting: Sighting
     count: int
     at: datetime
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,16 @@ Decision: TypeAlias = Open | Update | Resolve
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class OnRecord:
+    """A problem that is open when its tracker begins."""
+
+    problem: ProblemKey
+    event_id: uuid.UUID
+    options: Options
+    times: int = 1
+
+
 @dataclass(slots=True)
 class _Problem:
     """What is known of one problem. It waits to be opened, is open, or waits to be resolved."""
@@ -82,6 +97,8 @@ class _Problem:
     since: datetime | None = None  # waiting to be opened: since when it is so
     over_since: datetime | None = None  # waiting to be resolved: since when it is over
     unconfirmed: bool = False  # read from the database; its objects have not been seen yet
+    occurrences: set[str] = field(default_factory=set)  # of what happens time and again, those that were seen
+    times: int = 0  # how many there have been
 
     @property
     def latest(self) -> Sighting:
@@ -100,18 +117,24 @@ class Tracker:
 
     def __init__(
         self,
-        already_open: Iterable[tuple[ProblemKey, uuid.UUID, Options]] = (),
+        already_open: Iterable[OnRecord] = (),
         waited: Mapping[ProblemKey, datetime] | None = None,
+        away: timedelta = timedelta(),
     ) -> None:
-        """What is open, and since when a tracker before this one had what waits; see `moved`."""
+        """What is open; since when the tracker before this one had waited for what, and how long it is away.
+
+        The time between the two does not count: nobody knows what was then.
+        """
+        self._away = away
         self._waited = dict(waited or {})  # what has not been seen since
         self._moved: set[ProblemKey] = set()
         self._problems: dict[ProblemKey, _Problem] = {}
         self._of_object: dict[tuple[str, str], dict[ProblemKey, Ref]] = {}
         self._of_subject: dict[tuple[str, str, str], set[ProblemKey]] = {}
         self._waiting: set[ProblemKey] = set()
-        for problem, event_id, options in already_open:
-            self._add(problem, _Problem(options, event_id, unconfirmed=True))
+        for known in already_open:
+            state = _Problem(known.options, known.event_id, unconfirmed=True, times=known.times)
+            self._add(known.problem, state)
 
     def open_event(self, event_type: str, subject: Ref, key: str = "") -> uuid.UUID | None:
         """The open event of that type and subject (and key, if one is given); None if there is none."""
@@ -143,9 +166,15 @@ class Tracker:
         self, event_type: str, ref: Ref, findings: Iterable[Finding], options: Options, at: datetime
     ) -> list[Decision]:
         """What a detector finds on an object now: everything it finds, or nothing when all is well."""
-        found = {_problem_of(event_type, ref, finding): finding for finding in findings}
+        found: dict[ProblemKey, Finding] = {}
         had = self._of_object.get((event_type, ref.uid), {})
         decisions: list[Decision] = []
+        for finding in findings:
+            problem = _problem_of(event_type, ref, finding)
+            if finding.occurrence:
+                decisions += self._happens(problem, Sighting(ref, finding), options, at)
+            else:
+                found[problem] = finding
         for problem, finding in found.items():
             decisions += self._has(problem, Sighting(ref, finding), options, at)
         for problem in had.keys() - found.keys():
@@ -185,7 +214,7 @@ class Tracker:
             if state.unconfirmed and problem.event_type == event_type and seen(problem):
                 state.unconfirmed = False
                 if not state.sightings:
-                    state.over_since = min(self._waited.pop(problem, at), at)
+                    state.over_since = self._resumed(problem, at)
                     self._wait(problem)
         for problem in [each for each in self._waited if each.event_type == event_type and seen(each)]:
             self._waited.pop(problem)
@@ -205,9 +234,9 @@ class Tracker:
         known = state.sightings.pop(sighting.ref.uid, None)  # so that the latest comes last
         state.sightings[sighting.ref.uid] = sighting
         state.over_since, state.unconfirmed = None, False
-        waited = self._waited.pop(problem, at)
+        resumed = self._resumed(problem, at)
         if state.event_id is None:
-            begun = min(sighting.finding.since or at, waited, at)
+            begun = min(sighting.finding.since or at, resumed)
             if state.since is None or begun < state.since:
                 state.since = begun
                 self._wait(problem)
@@ -216,6 +245,35 @@ class Tracker:
         if known is not None and known.finding == sighting.finding:
             return []
         return [Update(problem, state.event_id, state.latest, len(state.sightings), at)]
+
+    def _happens(
+        self, problem: ProblemKey, sighting: Sighting, options: Options, at: datetime
+    ) -> list[Decision]:
+        """It waits to be over from the moment it has happened; once more, and it waits anew."""
+        state = self._problems.get(problem) or self._add(problem, _Problem(options))
+        finding, happened = sighting.finding, sighting.finding.since or at
+        last = self._waited.pop(problem, None)  # that was known to the tracker before this one
+        if last is not None:
+            state.over_since = last
+            self._wait(problem)
+        state.unconfirmed = False
+        known = finding.occurrence in state.occurrences or (last is not None and happened <= last)
+        state.occurrences.add(finding.occurrence)
+        state.sightings.pop(sighting.ref.uid, None)
+        state.sightings[sighting.ref.uid] = sighting
+        if known:
+            return []
+        state.times += 1
+        state.over_since = happened if state.over_since is None else max(state.over_since, happened)
+        self._wait(problem)
+        decision = Update if state.event_id else Open
+        state.event_id = state.event_id or uuid7()
+        return [decision(problem, state.event_id, state.latest, len(state.sightings), at, state.times)]
+
+    def _resumed(self, problem: ProblemKey, at: datetime) -> datetime:
+        """Since when it counts as waiting: since now, unless it did so when this tracker began."""
+        since = self._waited.pop(problem, None)
+        return at if since is None else min(since + self._away, at)
 
     def _has_not(self, problem: ProblemKey, uid: str, at: datetime, *, gone: bool) -> list[Decision]:
         state = self._problems[problem]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from connectors import bulk
 from events.models import Cluster, Wait
@@ -26,16 +26,9 @@ class Waits:
         """Whether something is to be written."""
         return bool(self._unwritten)
 
-    def resumed(self, now: datetime) -> dict[ProblemKey, datetime]:
-        """What was waiting when the cluster was watched last, and since when it is to count as waiting now.
-
-        The time in which nobody watched does not count: nobody knows what was then.
-        """
-        if not self._written:
-            return {}
-        heard = Cluster.objects.values_list("heartbeat_at", flat=True).get(pk=self._cluster.pk)
-        away = max(now - heard, timedelta()) if heard else timedelta()
-        return {problem: since + away for problem, since in self._written.items()}
+    def __iter__(self) -> Iterator[tuple[ProblemKey, datetime]]:
+        """What is on record as waiting, and since when."""
+        return iter(self._written.items())
 
     def note(self, moved: Iterable[tuple[ProblemKey, datetime | None]]) -> None:
         """What has begun or ceased to wait. What has done both meanwhile need not be written."""

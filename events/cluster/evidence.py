@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from connectors.message import iso
 from events.cluster.client import Client
 from events.cluster.decoding import decode
 from events.cluster.objects import Pod, Resource, Struct
@@ -114,17 +115,20 @@ class Evidence:
         return self._client.get(path, query, right, self._within, timeout=left, limit=limit)
 
 
-def is_previous(pod: Pod, container: str, key: str) -> bool | None:
+def is_previous(pod: Pod, container: str, key: str, finished_at: str = "") -> bool | None:
     """Whether the log of the run that an event is about is now that of the container's previous run.
 
     None if the cluster no longer has it, or the event is about no container. The `key` of an event that
-    occurred names the run; otherwise it is about the one that ended last.
+    occurred names the run; otherwise it is about the one that ended at `finished_at`, or that ended last.
     """
     for status in pod.containers:
         if status.name != container:
             continue
         for ended, previous in ((status.state.terminated, False), (status.last_state.terminated, True)):
-            if ended and key in (container, pod.occurrence(status, ended)):
+            if ended is None or key not in (container, pod.occurrence(status, ended)):
+                continue
+            when = status.when_ended(ended)
+            if not finished_at or (when is not None and iso(when) == finished_at):
                 return previous
     return None
 

@@ -4,26 +4,40 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
-from connectors.message import JSONDict, Recommendation, iso
+from connectors.message import JSONDict, Recommendation, Severity, iso
 from events.cluster.objects import ContainerStatus, Object, Pod, Ref, Terminated
 from events.detection import Change, Detector, Finding, Options
 
 
-class OomRestart(Detector[Pod, Options]):
+class OomRestartOptions(Options, frozen=True):
+    """Kills that are less than half an hour apart are one event, which becomes critical with the third."""
+
+    clear_after: float = 1800.0
+    critical_from: int = 3
+
+
+class OomRestart(Detector[Pod, OomRestartOptions]):
     """A container, or init container, whose end has the reason OOMKilled.
 
     By the time it is seen the container may run again, so that both its state and its last state are read;
-    as both name the same run, it is one event. Exit code 137 alone says only that it was killed.
+    as both name the same run, it is one kill. Exit code 137 alone says only that it was killed.
     """
 
     event_type = "pod_oom_restart"
     watches: ClassVar[tuple[type[Object], ...]] = (Pod,)
-    options_class = Options
+    options_class = OomRestartOptions
     inhibited_by = ("node_unhealthy/Ready",)
 
-    def detect(self, change: Change[Pod], options: Options) -> Iterator[Finding]:
+    def repeated(self, finding: Finding, times: int, options: OomRestartOptions) -> Finding:
+        """How many kills there have been; several in a row will hardly stop by themselves."""
+        severity = Severity.CRITICAL if times >= options.critical_from else finding.severity
+        said = f"{finding.description} It is the {_ordinal(times)} such kill in a row."
+        return replace(finding, description=said, severity=severity)
+
+    def detect(self, change: Change[Pod], options: OomRestartOptions) -> Iterator[Finding]:
         pod = change.new
         if pod is None:
             return
@@ -36,7 +50,8 @@ class OomRestart(Detector[Pod, Options]):
                     continue
                 facts = pod.facts(container, ended) | {"finished_at": iso(since)}
                 yield Finding(
-                    key=pod.occurrence(container, ended),
+                    key=container.name,
+                    occurrence=pod.occurrence(container, ended),
                     subject=pod.workload,
                     rests_on=pod.rests_on,
                     title=f"Pod {pod.metadata.name} ran out of memory",
@@ -51,6 +66,11 @@ def _description(container: str, facts: JSONDict) -> str:
     if "memory_limit" in facts:
         return f"Container {container} was killed at its memory limit of {facts['memory_limit']}."
     return f"Container {container} has no memory limit and was killed when its node or pod had none left."
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
 
 
 def _recommendations(

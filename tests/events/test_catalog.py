@@ -79,7 +79,7 @@ def test_an_unknown_name_is_refused_beside_all_too() -> None:
 def test_what_happens_and_is_over_at_once_is_momentary() -> None:
     momentary = {name for name, event_type in EVENT_TYPES.items() if event_type.momentary}
 
-    assert momentary == {"node_scaled_down", "pod_restarted", "pod_oom_restart", "deployment_scaled"}
+    assert momentary == {"node_scaled_down", "pod_restarted", "deployment_scaled"}
 
 
 def test_the_worst_types_are_critical() -> None:

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -23,7 +24,7 @@ from events.excerpt import log_excerpt
 from events.ingest import Ingest
 from events.models import Access, Cluster, Event, WatchState
 from tests.fakes.kubernetes import FakeKubernetes
-from tests.fakes.objects import crash_looping, event_about, oom_killed, pod
+from tests.fakes.objects import crash_looping, event_about, oom_killed, pod, stamp
 from tests.making import make_cluster, make_connector, make_event, make_subscription
 from tests.waiting import BUSY, PATIENCE, until
 
@@ -141,7 +142,10 @@ def test_the_log_of_another_run_is_not_taken_for_it(
     server: FakeKubernetes, enricher: Callable[..., Enricher]
 ) -> None:
     event = event_of(server, oom_killed(pod("web-1", "shop")))
-    server.put(oom_killed(oom_killed(pod("web-1", "shop"))))  # meanwhile it has happened again
+    again = oom_killed(oom_killed(pod("web-1", "shop")))  # meanwhile it has happened once more
+    ended = again["status"]["containerStatuses"][0]["lastState"]["terminated"]
+    ended["finishedAt"] = stamp(timezone.now() + timedelta(minutes=5))
+    server.put(again)
     server.log("web-1", "of the run after", "shop")
 
     enricher()([event])

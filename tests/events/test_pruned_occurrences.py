@@ -1,4 +1,4 @@
-"""What occurred, was told, and was pruned, while its object still shows it."""
+"""What happened, was told, and was pruned, while its object still shows it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def look(cluster: Cluster, killed: datetime, at: datetime | None = None) -> None
     for status in obj["status"]["containerStatuses"]:
         status["lastState"]["terminated"]["finishedAt"] = killed.strftime("%Y-%m-%dT%H:%M:%SZ")
     obj["metadata"]["uid"] = "uid-of-web-1"
-    Ingest(cluster).apply([Seen(decode(msgspec.Raw(msgspec.json.encode(obj)), Pod), at or datetime.now(UTC))])
+    at, ingest = at or datetime.now(UTC), Ingest(cluster)
+    ingest.apply([Seen(decode(msgspec.Raw(msgspec.json.encode(obj)), Pod), at)])
+    ingest.tick(at + timedelta(hours=1))
 
 
 def kills() -> int:

@@ -34,7 +34,7 @@ KINDS: dict[str, type[Object]] = {
     if kind.resource.plural in plurals()
 }
 # Long enough for everything that was over to be resolved.
-THE_END = BEGAN + timedelta(minutes=30)
+THE_END = BEGAN + timedelta(hours=1)
 
 
 def moment(seconds: float) -> datetime:
@@ -111,7 +111,7 @@ def test_exactly_what_was_done_to_the_cluster_becomes_events(cluster: Cluster) -
 
     assert told() == [
         ("pod_restarted", "Deployment/web", "occurred", "medium"),
-        ("pod_oom_restart", "Deployment/web", "occurred", "high"),
+        ("pod_oom_restart", "Deployment/web", "resolved", "high"),
         ("pod_crash_loop", "Deployment/web", "resolved", "critical"),
         ("deployment_scaled", "Deployment/web", "occurred", "low"),
         ("deployment_scaled", "Deployment/api", "occurred", "low"),

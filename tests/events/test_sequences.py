@@ -8,13 +8,23 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from django.utils import timezone
+import time_machine
 
-from events.cluster.objects import Object
+from connectors.models import Delivery
+from events.cluster.objects import Object, Pod
 from events.cluster.watch import Gone, Listed, Seen
 from events.ingest import Ingest
 from events.models import Cluster, Event, Wait
-from tests.events.detectors.objects import JSON, autoscaler, endpoints, node
+from tests.events.detectors.objects import (
+    JSON,
+    autoscaler,
+    container,
+    endpoints,
+    node,
+    pod,
+    running,
+    terminated,
+)
 from tests.making import WHEN, make_cluster, make_connector, make_subscription
 
 pytestmark = pytest.mark.django_db
@@ -45,9 +55,10 @@ class Story:
 
     def resumes(self, second: float, away: float, *objects: Object) -> None:
         """Another watcher has taken over by that second, after nobody had watched for so long."""
-        Cluster.objects.update(heartbeat_at=timezone.now() - timedelta(seconds=away))
+        Cluster.objects.update(heartbeat_at=at(second - away))
         self._now = second
-        self._ingest = Ingest(self.cluster, {})
+        with time_machine.travel(at(second), tick=False):
+            self._ingest = Ingest(self.cluster, {})
         self._ingest.apply([Seen(obj, at(second)) for obj in objects])
         for kind in self._ingest.kinds:
             there = frozenset(obj.metadata.uid for obj in objects if type(obj) is kind)
@@ -154,7 +165,7 @@ def test_a_service_that_waits_to_be_told_goes_on_waiting_with_the_next_watcher(s
     story.passes(100)
 
     # 40 of its 60 seconds were over, and in the 20 that nobody watched nothing counts.
-    assert told() == [("service_unavailable", "firing", 85)]
+    assert told() == [("service_unavailable", "firing", 80)]
 
 
 def test_an_autoscaler_that_waits_to_be_told_does_so_through_two_restarts(story: Story) -> None:
@@ -166,7 +177,7 @@ def test_an_autoscaler_that_waits_to_be_told_does_so_through_two_restarts(story:
     story.resumes(280, 0, maxed)
     story.passes(400)
 
-    assert told() == [("hpa_maxed", "firing", 305)]
+    assert told() == [("hpa_maxed", "firing", 300)]
 
 
 def test_what_is_over_before_a_restart_is_resolved_when_it_would_have_been(story: Story) -> None:
@@ -211,3 +222,107 @@ def test_what_needs_no_waiting_and_what_has_waited_is_kept_no_longer(story: Stor
 
     assert [status for _, status, _ in told()] == ["firing", "firing"]
     assert Wait.objects.count() == 0
+
+
+# --- memory ---
+
+
+def killed(second: float, name: str = "web-1", **meta: object) -> Pod:
+    """A pod whose container was killed for its memory then, and runs again."""
+    ended = terminated("OOMKilled", 137, run=f"{name}-{second}", finishedAt=written(second))
+    return pod(
+        container(running(written(second + 1)), ended, restarts=1),
+        meta={"name": name, "uid": f"uid-{name}", **meta},
+    )
+
+
+def messages() -> list[tuple[str, str, str]]:
+    """Type, status and severity of what went out."""
+    said = [delivery.said() for delivery in Delivery.objects.order_by("id")]
+    return [(message.event_type, message.status.value, message.severity.value) for message in said]
+
+
+def test_a_container_killed_every_five_minutes_is_one_event_that_is_told_again_when_it_gets_critical(
+    story: Story,
+) -> None:
+    for second in range(0, 3600, 300):
+        story.shows(second, killed(second))
+    story.passes(3300 + 1795)
+    assert told() == [("pod_oom_restart", "firing", 0)]
+    story.passes(3300 + 1800)
+
+    event = Event.objects.get()
+    assert (event.status, event.details["times"], event.details["finished_at"]) == (
+        "resolved",
+        12,
+        written(3300),
+    )
+    assert event.description.endswith("256Mi. It is the 12th such kill in a row.")
+    assert messages()[:2] == [
+        ("pod_oom_restart", "firing", "high"),
+        ("pod_oom_restart", "firing", "critical"),
+    ]
+    assert len(messages()) <= 3
+
+
+def test_a_kill_that_the_pod_goes_on_showing_is_over_after_half_an_hour_and_stays_so(story: Story) -> None:
+    story.shows(0, killed(0))
+    for second in range(60, 6000, 600):
+        story.shows(second, killed(0))
+
+    event = Event.objects.get()
+    assert (event.status, event.resolved_at) == ("resolved", at(1800))
+
+
+def test_kills_of_several_pods_of_a_workload_are_one_event(story: Story) -> None:
+    story.shows(0, killed(0, "web-1"), killed(0, "web-2"), killed(0, "web-1"))
+
+    event = Event.objects.get()
+    assert (event.count, event.details["times"], event.severity) == (2, 2, "high")
+
+
+def test_a_kill_outlasts_its_pod_as_the_next_one_may_be_killed_too(story: Story) -> None:
+    story.shows(0, killed(0, "web-1"))
+    story.shows(60, killed(0, "web-1", deletionTimestamp=written(90)))
+    story.loses(90, killed(0, "web-1"))
+    story.shows(120, killed(120, "web-2"))
+
+    event = Event.objects.get()
+    assert (event.status, event.details["times"], event.details["pod_name"]) == ("firing", 2, "web-2")
+
+
+def test_what_was_killed_goes_on_counting_with_the_next_watcher(story: Story) -> None:
+    story.shows(0, killed(0))
+    story.shows(600, killed(600))
+    story.resumes(900, 100, killed(600))
+    story.shows(1000, killed(600))
+    assert Event.objects.get().details["times"] == 2
+    story.shows(1200, killed(1200))
+
+    event = Event.objects.get()
+    assert (event.details["times"], event.severity) == (3, "critical")
+    story.resumes(2900, 100, killed(1200))
+    story.passes(3000)
+    assert Event.objects.get().resolved_at == at(3000)
+
+
+def test_a_kill_that_nobody_watched_is_told_once_however_long_ago(story: Story) -> None:
+    story.resumes(9000, 5000, killed(6000))
+    story.passes(9005)
+    story.resumes(9100, 10, killed(6000))
+    story.passes(9200)
+
+    event = Event.objects.get()
+    assert (event.status, event.occurred_at, event.details["seen_late"]) == ("resolved", at(6000), True)
+
+
+def test_a_kill_that_was_watched_is_not_told_again_after_a_restart(story: Story) -> None:
+    story.resumes(9000, 10, killed(6000))
+
+    assert told() == []
+
+
+def test_a_kill_before_the_registration_is_not_told(story: Story) -> None:
+    story.shows(10, killed(-60))
+
+    assert told() == []

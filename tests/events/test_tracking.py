@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from events.cluster.objects import Ref
 from events.detection import Finding, Options
-from events.tracking import Open, ProblemKey, Resolve, Tracker, Update
+from events.tracking import OnRecord, Open, ProblemKey, Resolve, Tracker, Update
 
 TYPE = "pod_crash_loop"
 WEB = Ref("Deployment", "web", "shop")
@@ -211,7 +211,7 @@ def test_a_problem_that_flaps_is_opened_once_and_resolved_once() -> None:
 def test_what_was_open_before_a_restart_is_not_opened_again() -> None:
     first = Tracker()
     [opened] = first.observe(TYPE, pod("a"), [finding()], AT_ONCE, at(0))
-    second = Tracker([(opened.problem, opened.event_id, AT_ONCE)])
+    second = Tracker([OnRecord(opened.problem, opened.event_id, AT_ONCE)])
 
     [decision] = second.observe(TYPE, pod("a"), [finding()], AT_ONCE, at(10))
     second.confirm(TYPE, at(11), lambda _: True)
@@ -225,7 +225,7 @@ def test_what_was_open_before_a_restart_and_is_no_more_resolves_once_all_has_bee
     first = Tracker()
     options = Options(clear_after=60)
     [opened] = first.observe(TYPE, pod("a"), [finding()], options, at(0))
-    second = Tracker([(opened.problem, opened.event_id, options)])
+    second = Tracker([OnRecord(opened.problem, opened.event_id, options)])
 
     assert second.tick(at(1000)) == []
     second.confirm(TYPE, at(1000), lambda _: True)

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from connectors.message import Severity
 from events.cluster.objects import Pod, Ref
-from events.detectors.oom_restart import OomRestart
+from events.detectors.oom_restart import OomRestart, OomRestartOptions
 from tests.events.detectors.objects import (
     JSON,
     TROUBLED_POD,
@@ -55,21 +56,23 @@ def test_an_oom_kill_is_told_with_the_limit_it_hit() -> None:
         container(terminated("Error", 1, run="beef"), OOM, restarts=1),
     ],
 )
-def test_the_same_kill_has_the_same_key_whatever_becomes_of_the_container(status: JSON) -> None:
-    assert [finding.key for finding in ask(OomRestart(), pod(status))] == ["app/f00d"]
+def test_the_same_kill_is_the_same_occurrence_whatever_becomes_of_the_container(status: JSON) -> None:
+    (finding,) = ask(OomRestart(), pod(status))
+
+    assert (finding.key, finding.occurrence) == ("app", "app/f00d")
 
 
 def test_two_kills_in_a_row_are_two_occurrences() -> None:
     again = container(terminated("OOMKilled", 137, run="beef"), OOM, restarts=1)
 
-    assert [finding.key for finding in ask(OomRestart(), pod(again))] == ["app/f00d", "app/beef"]
+    assert [finding.occurrence for finding in ask(OomRestart(), pod(again))] == ["app/f00d", "app/beef"]
 
 
 def test_a_kill_without_a_container_id_is_named_by_its_pod_and_time() -> None:
     nameless = terminated("OOMKilled", 137, containerID="")
     (finding,) = ask(OomRestart(), pod(container(running(), nameless, restarts=1)))
 
-    assert finding.key == "app/pod-uid@2026-01-15 10:29:00+00:00"
+    assert finding.occurrence == "app/pod-uid@2026-01-15 10:29:00+00:00"
 
 
 def test_a_kill_that_cannot_be_dated_is_left_alone() -> None:
@@ -85,7 +88,7 @@ def test_exit_code_137_alone_is_no_oom_kill() -> None:
 def test_an_init_container_counts_too() -> None:
     init = container(OOM, name="migrate")
 
-    assert [finding.key for finding in ask(OomRestart(), pod(init=init))] == ["migrate/f00d"]
+    assert [finding.key for finding in ask(OomRestart(), pod(init=init))] == ["migrate"]
 
 
 def test_the_limit_is_recommended_to_be_doubled() -> None:
@@ -127,6 +130,23 @@ def test_without_a_limit_the_node_is_looked_at() -> None:
 
     assert finding.description.startswith("Container sidecar has no memory limit")
     assert finding.recommendations[-1].command == "kubectl describe node node-1"
+
+
+@pytest.mark.parametrize(
+    ("times", "severity", "words"),
+    [(2, None, "2nd"), (3, Severity.CRITICAL, "3rd"), (11, Severity.CRITICAL, "11th")],
+)
+def test_the_third_kill_in_a_row_is_critical(times: int, severity: Severity | None, words: str) -> None:
+    (finding,) = ask(OomRestart(), pod(container(OOM)))
+
+    again = OomRestart().repeated(finding, times, OomRestartOptions())
+
+    assert again.severity is severity
+    assert again.description == f"{finding.description} It is the {words} such kill in a row."
+
+
+def test_kills_less_than_half_an_hour_apart_are_in_a_row() -> None:
+    assert OomRestartOptions().clear_after == 1800.0
 
 
 def test_a_crash_loop_does_not_tell_that_memory_was_the_cause_and_so_does_not_inhibit_it() -> None:
