@@ -21,6 +21,7 @@ from events.cluster.watch import Gone, Listed, Seen
 from events.detection import Change, Detector, Finding, Options, all_detectors, options_for
 from events.draft import problem_of
 from events.models import Cluster, Event
+from events.occurrences import Occurrences
 from events.pruning import keeping
 from events.tracking import Decision, OnRecord, Open, ProblemKey, Resolve, Sighting, Tracker, Update
 from events.waits import Waits
@@ -116,6 +117,7 @@ class Evaluation:
         now = timezone.now()
         heard = Cluster.objects.filter(pk=cluster.pk).values_list("heartbeat_at", flat=True).first()
         self._cluster, self._registered = cluster, registered(cluster)
+        self._occurred = Occurrences()
         self._watched_until = min(heard or self._registered, now)
         waited = dict(self._waits)
         self._waits.note((problem, None) for problem in waited if problem.event_type not in by_type)
@@ -275,7 +277,7 @@ class Evaluation:
     def _of_now(self, watching: _Watching, change: Change[Any], finding: Finding) -> Finding | None:
         """The finding, unless it is that something happened which is over, or was before the registration.
 
-        What happened while nobody watched is told all the same, and marked, when it is first listed.
+        What happened while nobody watched is told all the same, and marked, when it is first seen.
         """
         if not finding.occurrence:
             return finding
@@ -283,9 +285,11 @@ class Evaluation:
         if happened < max(self._registered, change.at - keeping()):
             return None
         is_over = happened + timedelta(seconds=watching.options.clear_after) <= change.at
-        event_type = watching.detector.event_type
-        if happened <= self._watched_until or not self._is_unlisted(event_type, ref.kind, ref.namespace):
+        event_type, is_new = watching.detector.event_type, self._occurred.is_new(finding.occurrence)
+        if happened <= self._watched_until or not is_new:
             return None if is_over else finding
+        if not (is_over or self._is_unlisted(event_type, ref.kind, ref.namespace)):
+            return finding
         if is_over and self._was_told(event_type, finding, finding.subject or ref, happened):
             return None
         return replace(finding, details={**finding.details, SEEN_LATE: True})

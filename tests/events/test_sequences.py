@@ -316,6 +316,15 @@ def test_a_kill_that_nobody_watched_is_told_once_however_long_ago(story: Story) 
     assert (event.status, event.occurred_at, event.details["seen_late"]) == ("resolved", at(6000), True)
 
 
+def test_a_kill_while_the_api_server_was_away_is_told_though_it_is_over(story: Story) -> None:
+    story.resumes(1, 1, killed(-9000))
+    story.shows(6000, killed(1000))
+    story.shows(6100, killed(1000))
+
+    event = Event.objects.get()
+    assert (event.status, event.occurred_at, event.details["seen_late"]) == ("resolved", at(1000), True)
+
+
 def test_a_kill_that_was_watched_is_not_told_again_after_a_restart(story: Story) -> None:
     story.resumes(9000, 10, killed(6000))
 
