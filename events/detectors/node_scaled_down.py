@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from connectors.message import JSONDict, Recommendation, Severity
-from events.cluster.objects import Node, Object
+from connectors.message import JSONDict, Recommendation, Severity, iso
+from events.cluster.objects import Condition, Node, Object
 from events.detection import Change, Detector, Finding, Options
 
 CAUSES = {
@@ -28,11 +28,15 @@ WORDS = {
 }
 
 
+UNTOLD = timedelta(seconds=60)
+"""Of a node that has been unready for less long nobody was told; one that vanishes may be removed sooner."""
+
+
 class NodeScaledDown(Detector[Node, Options]):
     """A node that is gone. Why is told by what was last seen of it, its taints above all.
 
-    One that was ready and about whose removal nothing was announced took its pods with it, undrained: that
-    is a failure rather than a scaling.
+    One that was ready, or had been until a moment before, and about whose removal nothing was announced took
+    its pods with it, undrained: that is a failure rather than a scaling.
     """
 
     event_type = "node_scaled_down"
@@ -41,22 +45,27 @@ class NodeScaledDown(Detector[Node, Options]):
 
     def remember(self, obj: Node, before: Mapping[str, Any] | None, at: datetime) -> JSONDict:
         """How the node is: who announced its removal, whether it is cordoned, and whether it is ready."""
-        ready = any(
-            condition.type == "Ready" and condition.status == "True"
-            for condition in obj.status.conditions or ()
-        )
-        return {"removal": obj.removal, "cordoned": obj.spec.unschedulable, "ready": ready}
+        known = next((each for each in obj.status.conditions or () if each.type == "Ready"), Condition())
+        ready, changed = known.status == "True", known.last_transition_time
+        until = changed if changed and not ready and obj.joins_until is None else None
+        return {
+            "removal": obj.removal,
+            "cordoned": obj.spec.unschedulable,
+            "ready": ready,
+            "ready_until": iso(until) if until else None,
+        }
 
     def detect(self, change: Change[Node], options: Options) -> Iterator[Finding]:
         if change.new is not None or change.before is None:
             return
         last = change.before
-        cause = _cause(last)
-        lost = bool(last.get("ready")) and not last.get("removal") and not last.get("cordoned")
+        cause, until = _cause(last), _moment(last.get("ready_until"))
+        worked = bool(last.get("ready")) or (until is not None and change.at - until < UNTOLD)
+        lost = worked and not last.get("removal") and not last.get("cordoned")
         yield Finding(
             key=change.ref.uid,
             title=f"Node {change.ref.name} was removed",
-            description=_description(last, cause),
+            description=_description(last, cause, lost),
             severity=Severity.HIGH if lost else None,
             details={
                 "node": change.ref.name,
@@ -83,11 +92,16 @@ def _cause(last: Mapping[str, Any]) -> str:
     return "manual" if last.get("cordoned") else "unknown"
 
 
-def _description(last: Mapping[str, Any], cause: str) -> str:
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _description(last: Mapping[str, Any], cause: str, lost: bool) -> str:
     if cause in WORDS:
         return WORDS[cause]
     if last.get("removal"):
         return f"It had been announced by the taint {last['removal']}."
-    if last.get("ready"):
-        return "It was ready, and nothing had announced it: its pods were not drained."
+    if lost:
+        how = "was ready" if last.get("ready") else "had been ready until a moment before"
+        return f"It {how}, and nothing had announced it: its pods were not drained."
     return "It was not ready when it was last seen."

@@ -11,7 +11,7 @@ import pytest
 import time_machine
 
 from connectors.models import Delivery
-from events.cluster.objects import Object, Pod
+from events.cluster.objects import Node, Object, Pod
 from events.cluster.watch import Gone, Listed, Seen
 from events.ingest import Ingest
 from events.models import Cluster, Event, Wait
@@ -335,3 +335,43 @@ def test_a_kill_before_the_registration_is_not_told(story: Story) -> None:
     story.shows(10, killed(-60))
 
     assert told() == []
+
+
+# --- nodes ---
+
+
+def silent(since: float, **meta: object) -> Node:
+    """A node whose kubelet has not been heard of since then."""
+    return node(Ready="Unknown", changed=written(since), meta=meta)
+
+
+def removals() -> list[tuple[str, str]]:
+    return list(Event.objects.filter(event_type="node_scaled_down").values_list("severity", "description"))
+
+
+def test_a_machine_that_vanishes_with_its_pods_is_told_as_lost_though_its_node_was_unready_at_last(
+    story: Story,
+) -> None:
+    story.shows(0, node(meta={"creationTimestamp": written(-9000)}))
+    story.shows(100, silent(100, creationTimestamp=written(-9000)))
+    story.loses(108, node())
+
+    ((severity, said),) = removals()
+    assert severity == "high"
+    assert said == (
+        "It had been ready until a moment before, and nothing had announced it: its pods were not drained."
+    )
+
+
+def test_the_removal_of_a_node_that_has_been_told_of_as_down_is_a_clean_up(story: Story) -> None:
+    story.shows(0, silent(0, creationTimestamp=written(-9000)))
+    story.loses(3600, node())
+
+    assert removals() == [("low", "It was not ready when it was last seen.")]
+
+
+def test_a_node_that_never_joined_had_no_pods_to_lose(story: Story) -> None:
+    story.shows(0, node(Ready="False", changed=written(0), meta={"creationTimestamp": written(0)}))
+    story.loses(30, node())
+
+    assert removals() == [("low", "It was not ready when it was last seen.")]

@@ -136,8 +136,14 @@ def pod(
     )
 
 
-def node(*taints: str, cordoned: bool = False, meta: JSON | None = None, **conditions: str) -> Node:
-    """The node `node-1`, ready unless `conditions` (type to status) say otherwise."""
+def node(
+    *taints: str,
+    cordoned: bool = False,
+    changed: str = EARLIER,
+    meta: JSON | None = None,
+    **conditions: str,
+) -> Node:
+    """The node `node-1`, ready unless `conditions` (type to status) say otherwise, which `changed` then."""
     statuses = {"Ready": "True", **conditions}
     return decode(
         json.dumps(
@@ -154,7 +160,7 @@ def node(*taints: str, cordoned: bool = False, meta: JSON | None = None, **condi
                             "status": status,
                             "reason": "KubeletSays",
                             "message": "the kubelet says so",
-                            "lastTransitionTime": EARLIER,
+                            "lastTransitionTime": changed,
                         }
                         for kind, status in statuses.items()
                     ]
