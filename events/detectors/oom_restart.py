@@ -77,7 +77,7 @@ def _recommendations(
     pod: Pod, container: ContainerStatus, ended: Terminated, facts: JSONDict
 ) -> tuple[Recommendation, ...]:
     # A run that nothing follows stays the current one, and asking for the previous one is an error.
-    current = ended is container.state.terminated and not pod.restarts
+    current = ended is container.state.terminated and not pod.restarts(container.name)
     advice = [
         Recommendation(
             "Check what the container logged before it was killed",

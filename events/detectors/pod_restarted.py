@@ -10,12 +10,19 @@ from connectors.message import Recommendation, iso
 from events.cluster.objects import Object, Pod, Ref
 from events.detection import Change, Detector, Finding, Options
 
+NODE_SHORT = "The node "
+"""How the kubelet's message begins unless the pod used more local storage than it may, and its node is well:
+https://github.com/kubernetes/kubernetes/blob/v1.34.0/pkg/kubelet/eviction/eviction_manager.go
+"""
+
 
 class PodRestarted(Detector[Pod, Options]):
     """A container that runs, or ran, after an earlier run of it ended.
 
     A run that ended for want of memory is `pod_oom_restart`, and one that waits to be started is not
-    restarted yet. The same run stays in the last state until the next one ends, so its key names it.
+    restarted yet. An init container that had done its work is run again when its pod is set up anew, as
+    after its node has started again: what restarted is the pod's other containers. The same run stays in
+    the last state until the next one ends, so its key names it.
     """
 
     event_type = "pod_restarted"
@@ -36,6 +43,8 @@ class PodRestarted(Detector[Pod, Options]):
             if container.restart_count == 0 or ended is None or ended.reason == "OOMKilled":
                 continue
             if container.state.running is None and container.state.terminated is None:
+                continue
+            if ended.exit_code == 0 and pod.runs_to_its_end(container.name):
                 continue
             since = container.when_ended(ended)
             if since is None:  # without a date it could be from long before anyone watched
@@ -74,7 +83,14 @@ def _eviction(change: Change[Pod], pod: Pod) -> Iterator[Finding]:
         "finished_at": iso(since),
     }
     advice = [Recommendation("Check the pod's state and recent events", change.ref.kubectl("describe"))]
-    if pod.spec.node_name:
+    if pod.status.message and NODE_SHORT not in pod.status.message:
+        if pod.workload != pod.ref:
+            advice.append(
+                Recommendation(
+                    "Have it write less to its local disk, or raise that limit", pod.workload.kubectl("edit")
+                )
+            )
+    elif pod.spec.node_name:
         node = Ref("Node", pod.spec.node_name)
         advice.append(Recommendation("See what the node is short of", node.kubectl("describe")))
     yield Finding(

@@ -60,8 +60,11 @@ class Resources(Struct, frozen=True):
 
 
 class Container(Struct, frozen=True):
+    """`restart_policy` is the container's own: of a sidecar, and of what differs from its pod."""
+
     name: str = ""
     image: str = ""
+    restart_policy: str = ""
     resources: Resources | None = None
 
 
@@ -104,14 +107,20 @@ class Pod(Object, frozen=True):
         """Whether it has come to its end, or is being deleted: none of its containers will start again."""
         return self.status.phase in ("Succeeded", "Failed") or self.metadata.deletion_timestamp is not None
 
-    @property
-    def restarts(self) -> bool:
-        """Whether a container of it that ends is started again."""
-        return not self.is_over and self.spec.restart_policy != "Never"
+    def restarts(self, container: str) -> bool:
+        """Whether the container of that name is started again when it ends."""
+        declared = self.container_spec(container)
+        policy = (declared.restart_policy if declared else "") or self.spec.restart_policy
+        return not self.is_over and policy != "Never"
 
     def is_init(self, container: str) -> bool:
         """Whether the container of that name is an init container, or a sidecar declared among those."""
         return any(declared.name == container for declared in self.spec.init_containers or ())
+
+    def runs_to_its_end(self, container: str) -> bool:
+        """Whether the container of that name is an init container that prepares something, and no sidecar."""
+        declared = self.container_spec(container) or Container()
+        return self.is_init(container) and declared.restart_policy != "Always"
 
     def occurrence(self, status: ContainerStatus, ended: Terminated) -> str:
         """Names one run of a container that has ended, differently from any other run of any pod."""

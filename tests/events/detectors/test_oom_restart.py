@@ -116,6 +116,16 @@ def test_a_container_that_is_never_restarted_has_no_previous_run_though_its_pod_
     assert finding.recommendations[0].command == "kubectl logs my-app-123 -n default -c app --tail=100"
 
 
+def test_a_sidecar_is_started_again_though_its_pod_s_containers_are_not() -> None:
+    declared = {"name": "proxy", "restartPolicy": "Always"}
+    spec = {"restartPolicy": "Never", "initContainers": [declared]}
+    (finding,) = ask(OomRestart(), pod(init=container(OOM, name="proxy"), spec=spec))
+
+    assert finding.recommendations[0].command == (
+        "kubectl logs my-app-123 -n default -c proxy --previous --tail=100"
+    )
+
+
 def test_the_limit_of_an_init_container_is_raised_by_hand() -> None:
     declared = {"name": "migrate", "resources": {"limits": {"memory": "1Gi"}}}
     init = container(running(), OOM, restarts=1, name="migrate")

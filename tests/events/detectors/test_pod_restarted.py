@@ -62,6 +62,30 @@ def test_each_restarted_container_is_an_occurrence_of_its_own() -> None:
     ]
 
 
+def test_an_init_container_that_had_done_its_work_is_run_again_because_its_pod_restarted() -> None:
+    done = container(
+        terminated("Completed", 0, run="new"), terminated("Completed", 0), restarts=1, name="setup"
+    )
+    spec = {"initContainers": [{"name": "setup"}]}
+
+    assert [finding.key for finding in ask(PodRestarted(), pod(RESTARTED, init=done, spec=spec))] == [
+        "app/f00d"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("declared", "code"),
+    [({"name": "proxy", "restartPolicy": "Always"}, 0), ({"name": "proxy"}, 1)],
+    ids=["a sidecar", "one that failed"],
+)
+def test_a_sidecar_and_an_init_container_that_failed_are_told(declared: JSON, code: int) -> None:
+    init = container(running(), terminated(code=code, run="beef"), restarts=1, name="proxy")
+
+    (finding,) = ask(PodRestarted(), pod(init=init, spec={"initContainers": [declared]}))
+
+    assert finding.key == "proxy/beef"
+
+
 def test_a_run_that_its_node_lost_track_of_is_dated_by_the_next_one() -> None:
     lost = terminated("ContainerStatusUnknown", 137, startedAt=None, finishedAt=None, containerID="")
     (finding,) = ask(PodRestarted(), pod(container(running("2026-01-15T10:29:05Z"), lost, restarts=1)))
@@ -111,6 +135,32 @@ def test_an_evicted_pod_is_told_once_with_the_reason() -> None:
         "kubectl describe pod my-app-123 -n default",
         "kubectl describe node node-1",
     ]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi. ",
+        'Container app exceeded its local ephemeral storage limit "1Gi". ',
+        'Usage of EmptyDir volume "cache" exceeds the limit "1Gi". ',
+    ],
+)
+def test_who_was_evicted_for_a_limit_of_its_own_is_not_sent_to_the_node(message: str) -> None:
+    (finding,) = ask(PodRestarted(), pod(RESTARTED, **{**EVICTED, "message": message}))
+
+    assert [(item.action, item.command) for item in finding.recommendations[1:]] == [
+        (
+            "Have it write less to its local disk, or raise that limit",
+            "kubectl edit deployment my-app -n default",
+        )
+    ]
+
+
+def test_what_a_container_used_beyond_its_request_is_no_limit_of_its_own() -> None:
+    low = "The node was low on resource: memory. Container app was using 9Mi, which exceeds its request of 0."
+    (finding,) = ask(PodRestarted(), pod(RESTARTED, **{**EVICTED, "message": low}))
+
+    assert finding.recommendations[1].command == "kubectl describe node node-1"
 
 
 def test_a_restart_that_cannot_be_dated_is_left_alone() -> None:
