@@ -8,7 +8,7 @@ It may be told the same thing any number of times; only what is new leads to a d
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
@@ -163,11 +163,13 @@ class Tracker:
                 yield problem, state.since if state.event_id is None else state.over_since
 
     def observe(
-        self, event_type: str, ref: Ref, findings: Iterable[Finding], options: Options, at: datetime
+        self, event_type: str, ref: Ref, findings: Sequence[Finding], options: Options, at: datetime
     ) -> list[Decision]:
         """What a detector finds on an object now: everything it finds, or nothing when all is well."""
-        found: dict[ProblemKey, Finding] = {}
         had = self._of_object.get((event_type, ref.uid), {})
+        if not (findings or had):
+            return []  # as for most objects at most times
+        found: dict[ProblemKey, Finding] = {}
         decisions: list[Decision] = []
         for finding in findings:
             problem = _problem_of(event_type, ref, finding)
