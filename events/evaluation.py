@@ -285,14 +285,16 @@ class Evaluation:
         if happened < max(self._registered, change.at - keeping()):
             return None
         is_over = happened + timedelta(seconds=watching.options.clear_after) <= change.at
-        event_type, is_new = watching.detector.event_type, self._occurred.is_new(finding.occurrence)
-        if happened <= self._watched_until or not is_new:
+        event_type, known = watching.detector.event_type, finding.occurrence in self._occurred
+        if known or happened <= self._watched_until:
             return None if is_over else finding
-        if not (is_over or self._is_unlisted(event_type, ref.kind, ref.namespace)):
-            return finding
-        if is_over and self._was_told(event_type, finding, finding.subject or ref, happened):
+        was_told = is_over and self._was_told(event_type, finding, finding.subject or ref, happened)
+        self._occurred.is_new(finding.occurrence)  # and from now on it is known
+        if was_told:
             return None
-        return replace(finding, details={**finding.details, SEEN_LATE: True})
+        if is_over or self._is_unlisted(event_type, ref.kind, ref.namespace):
+            return replace(finding, details={**finding.details, SEEN_LATE: True})
+        return finding
 
     def _was_told(self, event_type: str, finding: Finding, subject: Ref, happened: datetime) -> bool:
         """Whether it is on record, by somebody who only looked once and did not say that they watched."""

@@ -21,6 +21,10 @@ class Occurrences:
         self._known: OrderedDict[str, None] = OrderedDict()
         self._told: dict[tuple[str, str, str], Event] = {}
 
+    def __contains__(self, fingerprint: str) -> bool:
+        """Whether this occurrence has been seen before by this process."""
+        return fingerprint in self._known
+
     def is_new(self, fingerprint: str) -> bool:
         """Whether this occurrence is seen for the first time by this process; it is then known."""
         if fingerprint in self._known:
