@@ -75,6 +75,8 @@ class Resolve:
 Decision: TypeAlias = Open | Update | Resolve
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
+_AHEAD = timedelta(seconds=10)
+"""How far a node's clock may be ahead of ours: what it says of a time is cut to when that was first seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +261,7 @@ class Tracker:
             state.over_since = last
             self._wait(problem)
         state.unconfirmed = False
-        known = finding.occurrence in state.occurrences or (last is not None and happened <= last)
+        known = finding.occurrence in state.occurrences or (last is not None and happened <= last + _AHEAD)
         state.occurrences.add(finding.occurrence)
         state.sightings.pop(sighting.ref.uid, None)
         state.sightings[sighting.ref.uid] = sighting

@@ -306,6 +306,15 @@ def test_what_was_killed_goes_on_counting_with_the_next_watcher(story: Story) ->
     assert Event.objects.get().resolved_at == at(3000)
 
 
+def test_a_kill_by_a_clock_that_is_ahead_is_counted_once_by_two_watchers(story: Story) -> None:
+    story.shows(0, killed(0))
+    story.shows(600, killed(602))
+    story.resumes(700, 0, killed(602))
+    story.shows(1200, killed(1202))
+
+    assert Event.objects.get().details["times"] == 3
+
+
 def test_a_kill_that_nobody_watched_is_told_once_however_long_ago(story: Story) -> None:
     story.resumes(9000, 5000, killed(6000))
     story.passes(9005)
