@@ -38,6 +38,11 @@ class ConnectorAdmin(FaringList, PreviewPages):
     nothing_yet = (
         "A connector is where messages go: a channel, a repository, a pager, a mailbox, an endpoint."
     )
+    when_deleted = (
+        "What waits is cancelled, on record. What it has opened elsewhere, such as incidents and issues,"
+        " stays open there. To stop it for a while, disable it instead: what waits then goes out when it is"
+        " enabled again."
+    )
     actions: tuple[str, ...] = ("enable_selected", "disable_selected")
     readonly_fields = ("config_shown",)
     compressed_fields = False  # labels above their fields: beside the preview there is little room

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.admin import ShowFacets
+from django.contrib.admin.actions import delete_selected
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
@@ -15,7 +17,7 @@ from django.core.paginator import Paginator
 from django.db import DataError
 from django.db.models import Model, QuerySet
 from django.db.models.constants import LOOKUP_SEP
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
@@ -23,6 +25,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst, smart_split
 from django.views.decorators.http import require_POST
+from unfold.widgets import UnfoldBooleanWidget
 
 from connectors import history
 from connectors.filters import MOST_WORDS
@@ -83,11 +86,13 @@ class ConsolePage(ModelAdmin[M]):
 
     `buttons` maps the name of a method to the right that it takes (`change`, or a permission such as
     `connectors.test_connector`). Each is reached by POST alone, at `<id>/<name>/`, named as the admin's own
-    pages are, and afterwards goes back to the row's page. `nothing_yet` is what an empty list says of itself.
+    pages are, and afterwards goes back to the row's page. `nothing_yet` is what an empty list says of itself,
+    `when_deleted` what it means to delete a row.
     """
 
     buttons: dict[str, str] = {}
     nothing_yet = ""
+    when_deleted = ""
     list_fullwidth = True
     warn_unsaved_form = True
     empty_value_display = "–"
@@ -151,7 +156,7 @@ class ConsolePage(ModelAdmin[M]):
         def view(request: HttpRequest, object_id: str) -> HttpResponse:
             row = self.get_object(request, unquote(object_id))
             if row is None:
-                return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]  # not in the stubs
+                return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
             if not self.may(request, right, row):
                 raise PermissionDenied
             return button(request, row) or HttpResponseRedirect(self.page_of(row))
@@ -161,12 +166,12 @@ class ConsolePage(ModelAdmin[M]):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Who changed what in it, where that is kept; what the admin itself remembers of it elsewhere."""
+        """Who changed what in it, where that is kept."""
         if not self._has_history():
-            return super().history_view(request, object_id, extra_context)
+            raise Http404
         row = self.get_object(request, unquote(object_id))
         if row is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]  # not in the stubs
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         if not self.has_view_or_change_permission(request, row):
             raise PermissionDenied
         kind = str(self.model._meta.model_name)
@@ -179,6 +184,33 @@ class ConsolePage(ModelAdmin[M]):
             **(extra_context or {}),
         }
         return TemplateResponse(request, "admin/object_history_lines.html", context)
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Asks first, and says what is asked about."""
+        row = self.get_object(request, unquote(object_id))
+        context = {"title": f"Delete {row}", "when_deleted": self.when_deleted, **(extra_context or {})}
+        return super().delete_view(request, object_id, context)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What goes with a row, of what has a page: not what is kept for it, as who watches a cluster."""
+        shown, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        return _with_pages(shown), counts, lacking, protected
+
+    def _get_obj_does_not_exist_redirect(
+        self, request: HttpRequest, opts: Any, object_id: str
+    ) -> HttpResponse:
+        """To the overview, where it is said."""
+        words = f"There is no {opts.verbose_name} “{unquote(object_id)}” here. It may have been deleted."
+        self.message_user(request, words, messages.WARNING)
+        return HttpResponseRedirect(reverse("admin:index"))
+
+    def action_checkbox(self, obj: M) -> SafeString:
+        """The box that selects a row, by the row's name."""
+        box = UnfoldBooleanWidget({"class": "action-select", "aria-label": f"Select {obj}"}, lambda _: False)
+        rendered: SafeString = box.render(ACTION_CHECKBOX_NAME, str(obj.pk))
+        return rendered
 
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
         """Deletes several, each as it would be by itself, in one order for all."""
@@ -196,6 +228,14 @@ class ConsolePage(ModelAdmin[M]):
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
         """The same."""
         return [] if self._has_history() else super().log_deletions(request, queryset)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **more: Any
+    ) -> HttpResponse:
+        """With the way to the history where there is one."""
+        context["show_history"] = self._has_history()
+        page: HttpResponse = super().render_change_form(request, context, *args, **more)
+        return page
 
     def _has_history(self) -> bool:
         return self.model._meta.model_name in history.kinds()
@@ -215,7 +255,7 @@ class ConsolePage(ModelAdmin[M]):
         if not self.has_view_permission(request, row) or request.method not in ("GET", "HEAD"):
             raise PermissionDenied
         if row is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]  # not in the stubs
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         context = {
             **self.admin_site.each_context(request),
             **shown(request, row),
@@ -229,6 +269,33 @@ class ConsolePage(ModelAdmin[M]):
         """The address of a row's page."""
         meta = self.model._meta
         return reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=(row.pk,))
+
+
+def _with_pages(shown: list[Any]) -> list[Any]:
+    """What the admin lists of rows to be deleted, without what it has no link for and what belongs to it."""
+    kept: list[Any] = []
+    beneath = False  # what was kept last
+    for entry in shown:
+        if isinstance(entry, list):
+            found = _with_pages(entry) if beneath else []
+            kept += [found] if found else []
+        else:
+            beneath = isinstance(entry, SafeString)
+            kept += [entry] if beneath else []
+    return kept
+
+
+@admin.action(permissions=["delete"], description="Delete selected %(verbose_name_plural)s")
+def delete_those(page: Any, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
+    """Deletes what is selected, once it was asked whether to, under a title that says what."""
+    answer = delete_selected(page, request, rows)
+    if isinstance(answer, TemplateResponse) and answer.context_data is not None:
+        answer.context_data["title"] = f"Delete {answer.context_data['objects_name']}"
+        answer.context_data["when_deleted"] = page.when_deleted
+    return answer
+
+
+admin.site.add_action(delete_those, "delete_selected")  # in place of Django's
 
 
 COUNTED = 2_000

@@ -19,7 +19,14 @@ from connectors import dead_letters, moments, remedies
 from connectors.delivery_admin import DeliveryAdmin
 from connectors.delivery_page import event_type_of, title_of
 from connectors.models import Connector, DeadLetter, Delivery, DeliveryStatus
-from connectors.record_filters import SeverityFilter, TypeFilter, WhenFilter, link
+from connectors.record_filters import (
+    ReasonFilter,
+    SeverityFilter,
+    TypeFilter,
+    WhenFilter,
+    link,
+    other_row,
+)
 from connectors.redelivery import redeliver_since
 
 
@@ -58,7 +65,10 @@ class DeadLetterAdmin(DeliveryAdmin):
     list_display_links = None
     actions = ("redeliver_selected", "export_selected")
     buttons = {}  # what is done with one has its address with the deliveries
-    list_filter = (WhenFilter, "connector", TypeFilter, SeverityFilter, "reason")
+    list_filter = (
+        WhenFilter, ("connector", other_row("connector", "since deleted")), TypeFilter, SeverityFilter,
+        ReasonFilter,
+    )  # fmt: skip
     list_before_template = "admin/connectors/deadletter/summary.html"
 
     # --- The list

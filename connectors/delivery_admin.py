@@ -27,7 +27,16 @@ from connectors.engine.digest import ORIGIN
 from connectors.looking_back import LookingBackPage
 from connectors.models import Delivery, DeliveryStatus
 from connectors.next_try import next_try
-from connectors.record_filters import DigestFilter, EventFilter, SeverityFilter, TypeFilter, WhenFilter, link
+from connectors.record_filters import (
+    DigestFilter,
+    EventFilter,
+    ReasonFilter,
+    SeverityFilter,
+    TypeFilter,
+    WhenFilter,
+    link,
+    other_row,
+)
 
 
 @admin.register(Delivery)
@@ -44,7 +53,8 @@ class DeliveryAdmin(LookingBackPage[Delivery]):
         "created",
     )
     list_filter: ClassVar[tuple[Any, ...]] = (
-        "status", WhenFilter, "connector", TypeFilter, SeverityFilter, "reason", EventFilter, DigestFilter,
+        "status", WhenFilter, ("connector", other_row("connector", "since deleted")), TypeFilter,
+        SeverityFilter, ReasonFilter, EventFilter, DigestFilter,
     )  # fmt: skip
     search_fields = ("connector_name", "message__title", "message__resource", "message_id", "key", "note")
     search_help_text = "Connector, title, resource, note, or an id"

@@ -14,8 +14,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.safestring import SafeString
 
-from connectors import registry
+from connectors import registry, remedies
+from connectors.errors import Reason
 from connectors.message import Severity
 
 RECENT = {
@@ -116,6 +118,29 @@ class SeverityFilter(OneOf):
         known = {severity.value: severity.rank for severity in Severity}
         rank = known.get(self.value() or "")
         return queryset if rank is None else queryset.filter(priority=rank)
+
+
+class ReasonFilter(OneOf):
+    """By why the last try failed."""
+
+    title = field = "reason"
+    parameter_name = "reason__exact"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Every reason, as people write it."""
+        return [(reason.value, remedies.label(reason)) for reason in Reason]
+
+
+def other_row(title: str, none: str) -> type[admin.RelatedFieldListFilter]:
+    """A filter by a row that others refer to, which says in words what refers to none."""
+
+    class Named(admin.RelatedFieldListFilter):
+        def __init__(self, *args: Any, **more: Any) -> None:
+            super().__init__(*args, **more)
+            self.title = title
+            self.empty_value_display = SafeString(none)
+
+    return Named
 
 
 class Asked(OneOf):

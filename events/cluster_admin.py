@@ -56,6 +56,10 @@ class ClusterAdmin(ConsolePage[Cluster]):
     """What is watched, and how that goes. Adding one asks first how it is reached."""
 
     form = ClusterForm
+    when_deleted = (
+        "It is watched no longer: what is open of it is over, and its events stay on record. To stop watching"
+        " for a while, switch “Enabled” off instead."
+    )
     list_display = ("name", "state_shown", "words_shown", "lag_shown", "nodes_shown", "open_shown",
                     "changed_shown", "enabled")  # fmt: skip
     list_filter = ("enabled", "state")

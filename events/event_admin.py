@@ -19,7 +19,7 @@ from connectors import moments, text
 from connectors.console import COUNTED, badge
 from connectors.looking_back import LookingBackPage
 from connectors.message import Severity
-from connectors.record_filters import link
+from connectors.record_filters import link, other_row
 from events import event_chart, event_page, handling, inquiry, silencing
 from events.event_filters import AttentionFilter, EventTypeFilter, NamespaceFilter, SeenFilter, SilenceFilter
 from events.models import Event, EventStatus
@@ -40,8 +40,8 @@ class EventAdmin(LookingBackPage[Event]):
 
     list_display = ("name", "state", "badness", "event_type", "place", "seen")
     list_filter = (
-        "status", AttentionFilter, "severity", SeenFilter, EventTypeFilter, "cluster", NamespaceFilter,
-        SilenceFilter,
+        "status", AttentionFilter, "severity", SeenFilter, EventTypeFilter,
+        ("cluster", other_row("cluster", "of no cluster")), NamespaceFilter, SilenceFilter,
     )  # fmt: skip
     list_before_template = "admin/events/event/chart.html"
     search_fields = ("title", "resource", "subject", "namespace", "cluster_name")

@@ -18,6 +18,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from connectors import history
 from connectors.console import ConsolePage
+from connectors.record_filters import other_row
 from connectors.seen import SeenForm
 from kubegraf import people, rights, roles
 from kubegraf.models import ApiToken
@@ -109,10 +110,13 @@ class PersonPage(UserAdmin[User], ConsolePage[User]):
 
     form = PersonForm
     add_form = NewPersonForm
+    when_deleted = (
+        "What they did stays on record. To shut somebody out for a while, switch “Active” off instead."
+    )
     add_form_template = "admin/change_form.html"  # without the hint that there is more after saving
     change_password_form = AdminPasswordChangeForm
     list_display = ("username", "name", "email", "roles_shown", "is_active", "last_login")
-    list_filter = ("is_active", "groups")
+    list_filter = ("is_active", ("groups", other_row("role", "without a role")))
     search_help_text = "Username, name or e-mail address"
     readonly_fields = ("password_shown", "last_login", "date_joined")
     fieldsets = (

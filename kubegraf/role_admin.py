@@ -40,6 +40,7 @@ class RolePage(GroupAdmin, ConsolePage[Group]):
     list_display = ("name", "summary", "people_number")
     ordering = ("pk",)
     search_fields = ()
+    when_deleted = "Whoever has no other role is shut out of the console."
     filter_horizontal = ()  # two lists side by side, which neither fit a telephone nor have names
     readonly_fields = ("summary", "may_do", "people")
 

@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -44,13 +44,33 @@ class ApiTokenForm(forms.ModelForm[ApiToken]):
         return token
 
 
+class StateFilter(admin.SimpleListFilter):
+    """By whether a token can still be used."""
+
+    title = parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """What there is to choose from."""
+        return [(state, state.capitalize()) for state in _TONE]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> QuerySet[ApiToken]:
+        """Those in that state, as `ApiToken.state` has it."""
+        ended = Q(expires_at__isnull=False, expires_at__lte=timezone.now())
+        wanted = {
+            "valid": Q(revoked_at__isnull=True) & ~ended,
+            "expired": Q(revoked_at__isnull=True) & ended,
+            "revoked": Q(revoked_at__isnull=False),
+        }
+        return queryset.filter(wanted.get(self.value() or "", Q()))
+
+
 @admin.register(ApiToken)
 class ApiTokenAdmin(ConsolePage[ApiToken]):
     """Whoever may enter has tokens of their own; nobody makes one for somebody else."""
 
     form = ApiTokenForm
     list_display = ("name", "user", "scope", "begins", "state_shown", "expires_at", "last_used_at")
-    list_filter = ("scope", ("revoked_at", admin.EmptyFieldListFilter))
+    list_filter = ("scope", StateFilter)
     search_fields = ("name", "user__username")
     search_help_text = "Name or owner"
     nothing_yet = "With a token a program uses the API in the name of who made it."

@@ -17,8 +17,9 @@ from connectors import registry, setup, tally
 from connectors.health import health
 from connectors.models import Attempt, Connector, Delivery, DeliveryStatus, Outcome
 from connectors.outbox import Order, delivery_for
+from events.models import Baseline
 from tests.connectors.test_tally import ended
-from tests.making import make_connector, make_message, make_resolve
+from tests.making import make_cluster, make_connector, make_message, make_resolve, make_subscription
 from tests.receiver import Receiver
 
 pytestmark = pytest.mark.django_db
@@ -165,7 +166,7 @@ def test_a_connector_whose_type_is_gone_can_be_looked_at(admin_client: Client) -
 
 @pytest.mark.parametrize(
     ("number", "words"),
-    [(0, ""), (1, "1 delivery that waits is cancelled"), (2, "2 deliveries that wait are cancelled")],
+    [(0, ""), (1, "1 delivery waits."), (2, "2 deliveries wait.")],
 )
 def test_before_a_connector_is_deleted_it_is_said_what_becomes_of_what_waits(
     admin_client: Client, number: int, words: str
@@ -177,7 +178,34 @@ def test_before_a_connector_is_deleted_it_is_said_what_becomes_of_what_waits(
     html = admin_client.get(page_of(connector, "delete")).text
 
     assert "stays open there" in html
-    assert (words in html, "cancelled, on record" in html) == (True, number > 0)
+    assert (words in html, bool(re.search("deliver(y|ies) waits?[.]", html))) == (True, number > 0)
+
+
+def test_before_rows_are_deleted_it_is_said_what_goes_with_them_in_words_that_people_know(
+    admin_client: Client,
+) -> None:
+    cluster, connector = make_cluster("production"), make_connector(url=URL)
+    Baseline.objects.create(
+        cluster=cluster, event_type="deployment_scaled", kind="Deployment", name="web", uid="u", remembered=3
+    )
+    make_subscription(connector, "hpa_maxed")
+
+    html = admin_client.get(reverse("admin:events_cluster_delete", args=(cluster.pk,))).text
+    assert "Delete production | KubeGraf" in html
+    assert "aseline" not in html
+    assert "With it go" not in html
+    html = admin_client.get(page_of(connector, "delete")).text
+    assert re.findall("Subscription: <a href=.*?>(.*?)</a>", html) == ["Autoscalers at their maximum → hook"]
+    posted = {"action": "delete_selected", "_selected_action": [str(connector.pk)]}
+    html = admin_client.post(LIST, posted).text
+    assert "Delete connector | KubeGraf" in html
+    assert "stays open there" in html
+    assert not re.search("[Oo]bject|Yes, I", html.partition("<main")[2])
+
+
+def test_what_is_not_there_is_said_to_be_missing_by_its_kind(admin_client: Client) -> None:
+    html = admin_client.get(page_of(Connector(pk=4711)), follow=True).text
+    assert "There is no connector “4711” here. It may have been deleted." in html
 
 
 def test_a_connector_that_is_not_there_cannot_be_deleted(admin_client: Client) -> None:

@@ -258,3 +258,15 @@ def test_the_console_shows_ones_own_tokens_and_an_admin_all(client: Client) -> N
     client.post(address)
     theirs.refresh_from_db()
     assert not theirs.is_valid
+
+
+def test_the_list_finds_tokens_by_whether_they_can_be_used(admin_client: Client, admin_user: User) -> None:
+    past = timezone.now() - timedelta(days=1)
+    for name, more in {"good": {}, "old": {"expires_at": past}, "taken": {"revoked_at": past}}.items():
+        token, _ = tokens.issue(admin_user, name)
+        ApiToken.objects.filter(pk=token.pk).update(**more)
+    found = {}
+    for state in ("valid", "expired", "revoked"):
+        html = admin_client.get(reverse("admin:kubegraf_apitoken_changelist"), {"state": state}).text
+        found[state] = [name for name in ("good", "old", "taken") if f">{name}</a>" in html]
+    assert found == {"valid": ["good"], "expired": ["old"], "revoked": ["taken"]}
