@@ -57,10 +57,13 @@ class Breaker:
         if self.state == BreakerState.CLOSED or self.until is None or now >= self.until:
             return False
         # It never waits longer, unless the clock was set back.
-        return self.state == BreakerState.HALF_OPEN or self.until - now <= LONGEST
+        return self.until - now <= LONGEST
 
     def probing(self, until: datetime) -> Breaker:
-        """With a probe on its way, for which `until` at the latest is waited; then another may go."""
+        """With a probe on its way, for which `until` at the latest is waited; then another may go.
+
+        That is LONGEST from now at most.
+        """
         return replace(self, state=BreakerState.HALF_OPEN, until=until)
 
     def after(self, signs: Iterable[Sign], now: datetime) -> Breaker:

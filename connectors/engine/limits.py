@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from connectors import registry
 from connectors.engine import digest, leases, set_back
-from connectors.engine.breaker import Breaker, Sign
+from connectors.engine.breaker import LONGEST, Breaker, Sign
 from connectors.engine.bucket import Buckets
 from connectors.engine.claim import BATCH, NOTHING, Claim, claim
 from connectors.engine.due import due
@@ -47,7 +47,8 @@ def claim_within(connector: Connector) -> Admission:
     """Leases to us what is due through the connector, as much as its limits allow.
 
     Where too much waits, it is first gathered into digests. While the circuit is half open there is one
-    probe; if its sender dies, the next one may go when the probe's lease has run out.
+    probe; if its sender dies, the next one may go when the probe's lease has run out, which here counts for
+    no longer than the circuit waits.
     """
     now = timezone.now()
     rates = rates_of(connector)
@@ -80,7 +81,7 @@ def _claim_locked(row: Connector, rates: tuple[Rate, ...], now: datetime) -> Adm
     if claimed.deliveries and buckets is not None:
         changes = {"tokens": list(buckets.less(len(claimed.deliveries)).tokens), "tokens_at": now}
     if claimed.deliveries and circuit.state != BreakerState.CLOSED:
-        changes |= columns(circuit.probing(now + leases.LENGTH))
+        changes |= columns(circuit.probing(now + min(leases.LENGTH, LONGEST)))
     if changes:
         Connector.objects.filter(pk=row.pk).update(**changes)
     return Admission(claimed)

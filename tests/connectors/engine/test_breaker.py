@@ -10,6 +10,7 @@ import time_machine
 from django.db import connection
 from django.utils import timezone
 
+from connectors.engine import leases, limits
 from connectors.engine.breaker import CLOSED, LONGEST, OPENS_AFTER, SHORTEST, Breaker, Sign, sign
 from connectors.engine.send import deliver
 from connectors.errors import Reason, SendError
@@ -67,6 +68,12 @@ def test_each_failed_probe_doubles_the_wait_up_to_ten_minutes() -> None:
     assert waits[-1] == LONGEST
 
 
+def test_what_is_down_for_months_is_tried_every_ten_minutes_still() -> None:
+    circuit = Breaker(BreakerState.HALF_OPEN, trips=100_000, until=NOW)
+
+    assert circuit.after([Sign.DOWN], NOW).until == NOW + LONGEST
+
+
 def test_a_probe_that_gets_through_closes_it_and_all_is_forgotten() -> None:
     assert opened().probing(NOW).after([Sign.UP], NOW) == CLOSED
 
@@ -83,11 +90,17 @@ def test_a_probe_that_says_nothing_leaves_it_open() -> None:
         (SendError(Reason.NETWORK, "", retry=True), Sign.DOWN),
         (SendError(Reason.TLS, "", retry=True), Sign.DOWN),
         (SendError(Reason.SERVER_ERROR, "", retry=True), Sign.DOWN),
+        (SendError(Reason.TLS, "The server offers no TLS", disable=True), Sign.UP),
         (SendError(Reason.RATE_LIMITED, "", retry=True), Sign.UP),
         (SendError(Reason.INVALID_MESSAGE, ""), Sign.UP),
         (SendError(Reason.AUTH, "", disable=True), Sign.UP),
-        (SendError(Reason.INTERNAL, ""), Sign.NONE),
+        (SendError(Reason.GONE, "", disable=True), Sign.UP),
+        (SendError(Reason.REDIRECT, ""), Sign.UP),
+        (SendError(Reason.INTERNAL, "", retry=True), Sign.NONE),
         (SendError(Reason.BLOCKED, ""), Sign.NONE),
+        (SendError(Reason.MISCONFIGURED, "", disable=True), Sign.NONE),
+        (SendError(Reason.BAD_ANSWER, "", retry=True), Sign.NONE),
+        (SendError(Reason.UNKNOWN, "", retry=True), Sign.NONE),
     ],
 )
 def test_what_a_result_says_of_the_receiver(error: SendError | None, expected: Sign) -> None:
@@ -227,6 +240,21 @@ def test_when_the_sender_of_a_probe_dies_the_next_one_goes_once_its_lease_is_ove
     clock.shift(2)
     deliver(connector.pk)
     assert set(statuses(connector)) == {"delivered"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_probe_is_waited_for_longer_than_the_circuit_waits(
+    receiver: Receiver, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "LENGTH", timedelta(hours=1))
+    connector = broken(receiver)
+    clock.shift(31)
+
+    assert limits.claim_within(connector).claimed.deliveries
+
+    connector.refresh_from_db()
+    assert connector.breaker == BreakerState.HALF_OPEN
+    assert connector.breaker_until == timezone.now() + LONGEST
 
 
 @pytest.mark.django_db(transaction=True)

@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 from time_machine import Traveller
 
+from connectors.engine import leases
 from connectors.engine.breaker import LONGEST, OPENS_AFTER
 from connectors.engine.claim import claim
 from connectors.engine.send import deliver
@@ -49,6 +50,20 @@ def test_a_circuit_that_is_open_is_tried_again_at_once(receiver: Receiver, clock
     until = timezone.now() + LONGEST
     Connector.objects.update(
         breaker="open", failures_in_row=OPENS_AFTER, breaker_trips=9, breaker_until=until
+    )
+
+    clock.shift(BACK)
+    queue(connector, "a")
+    deliver(connector.pk)
+
+    assert (statuses(connector), Connector.objects.get().breaker) == (["delivered"], "closed")
+
+
+def test_a_circuit_whose_probe_died_is_tried_again_at_once(receiver: Receiver, clock: Traveller) -> None:
+    connector = make_connector(url=receiver.url)
+    until = timezone.now() + leases.LENGTH
+    Connector.objects.update(
+        breaker="half_open", failures_in_row=OPENS_AFTER, breaker_trips=1, breaker_until=until
     )
 
     clock.shift(BACK)
