@@ -7,14 +7,15 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
 from connectors import tally
 from connectors.conversation import Receipt
 from connectors.engine import leases, quarantine
-from connectors.engine.claim import BATCH, cancel_orphans, claim, claim_one
+from connectors.engine.claim import BATCH, Claim, cancel_orphans, claim, claim_one
+from connectors.engine.leased import Leased
 from connectors.engine.record import Recorder
 from connectors.errors import Reason, SendError
 from connectors.message import Message, Severity
@@ -22,6 +23,7 @@ from connectors.models import Attempt, Connector, Delivery, Lease
 from connectors.outbox import Order, enqueue
 from connectors.transport.drive import Result
 from tests.making import make_connector, make_message, make_resolve, statuses
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.django_db
 
@@ -157,6 +159,23 @@ def test_what_needs_no_sending_is_given_back_when_it_is_claimed() -> None:
     assert claimed.considered == 2
 
 
+def test_who_was_taken_for_dead_while_claiming_has_claimed_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    connector = make_connector()
+    enqueue([Order(connector, make_message(), "test")])
+    Delivery.objects.update(status="failed", attempt_count=8)
+    enqueue([Order(connector, make_resolve(make_message()), "test")])
+    queue(connector, "a")
+
+    def too_late(rows: list[Leased]) -> list[Leased]:
+        have_senders_die()
+        return rows
+
+    monkeypatch.setattr(quarantine, "apart", too_late)
+
+    assert claim(connector.pk).deliveries == ()
+    assert Lease.objects.count() == 0
+
+
 def test_a_lease_that_has_not_run_out_is_left() -> None:
     queue(make_connector(), "a")
     take()
@@ -206,6 +225,37 @@ def test_one_delivery_can_be_claimed_ahead_of_its_time_but_not_twice() -> None:
 
     assert [row.id for row in claim_one(delivery).deliveries] == [str(delivery.pk)]
     assert claim_one(delivery).deliveries == ()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_that_somebody_is_just_leasing_is_not_claimed_as_well() -> None:
+    if connection.vendor == "sqlite":
+        pytest.skip("Whoever writes is alone there.")
+    connector = make_connector()
+    queue(connector, "a")
+    delivery = Delivery.objects.get()
+    claimed: list[Claim] = []
+
+    def claiming() -> None:
+        claimed.append(claim_one(delivery))
+        connection.close()
+
+    other = threading.Thread(target=claiming)
+    with transaction.atomic():
+        leases.lock(connector.pk)
+        leases.take(connector.pk, [str(delivery.pk)], timezone.now())
+        other.start()
+        until(lambda: claimed or _somebody_waits())
+    other.join(PATIENCE)
+
+    assert [one.deliveries for one in claimed] == [()]
+
+
+def _somebody_waits() -> bool:
+    """Whether somebody waits for the lock of a connector."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        return cursor.fetchone() is not None
 
 
 def test_a_resolve_waits_for_its_trigger() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from connectors.engine import send
 from connectors.engine.send import deliver, send_now
 from connectors.models import Attempt, Connector, Delivery, Lease
 from connectors.outbox import Order, enqueue, resume
@@ -256,6 +258,102 @@ def test_a_disabled_connector_sends_nothing(receiver: Receiver) -> None:
 
     assert receiver.requests == []
     assert statuses(connector) == ["pending"]
+
+
+def test_a_connector_that_is_disabled_in_the_middle_of_the_work_sends_no_more(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(send, "_FRESH", 0.0)
+    connector = hook(receiver)
+    queue(connector, "a")
+
+    def disabled(request: Received) -> Answer:
+        queue(connector, "b")
+        Connector.objects.update(enabled=False)
+        connection.close()
+        return OK
+
+    receiver.script(disabled)
+
+    assert deliver(connector.pk, seconds=30) is False
+
+    assert statuses(connector) == ["delivered", "pending"]
+
+
+def test_help_is_called_where_one_batch_does_not_take_all(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(send, "BATCH", 2)
+    connector = hook(receiver)
+    called: list[str] = []
+
+    queue(connector, "a")
+    deliver(connector.pk, more=lambda: called.append("for one"))
+    queue(connector, "b", "c")
+    deliver(connector.pk, more=lambda: called.append("for two"))
+
+    assert called == ["for two"]
+
+
+def test_a_connector_of_a_type_that_is_there_no_more_is_paused(receiver: Receiver) -> None:
+    connector = hook(receiver)
+    queue(connector, "a")
+    Connector.objects.update(provider="carrier_pigeon")
+
+    deliver(connector.pk)
+
+    connector.refresh_from_db()
+    assert connector.paused_at is not None
+    delivery = Delivery.objects.get()
+    assert (delivery.status, delivery.reason) == ("retrying", "misconfigured")
+    assert connector.paused_reason == delivery.note
+
+
+def bot(receiver: Receiver, name: str) -> Connector:
+    """A connector that finds its messages again; its first one has the time stamp 1.0."""
+
+    def answer(request: Received) -> Answer:
+        posted = [each for each in receiver.requests if each.path.endswith("chat.postMessage")]
+        return 200, {}, {"ok": True, "channel": "C1", "ts": f"{len(posted)}.0"}
+
+    receiver.script(answer)
+    token = {"bot_token": "xoxb-123-abc", "channel": "#alerts", "api_url": f"{receiver.url}/api"}
+    connector = make_connector(name, "slack", **token)
+    Connector.objects.filter(pk=connector.pk).update(rate_per_second=1000)
+    return connector
+
+
+def updated(receiver: Receiver) -> list[str]:
+    """The time stamps of the messages that were rewritten."""
+    return [request.json()["ts"] for request in receiver.requests if request.path.endswith("chat.update")]
+
+
+def test_what_comes_again_is_followed_up_by_its_own_reference(receiver: Receiver) -> None:
+    connector = bot(receiver, "bot")
+    first, second = make_message(id="first"), make_message(id="second")
+    for message in (first, make_resolve(first), second):
+        enqueue([Order(connector, message, "test")])
+        deliver(connector.pk)
+    last = Delivery.objects.get(message_id="second").remote["ts"]
+
+    enqueue([Order(connector, make_resolve(second), "test")])
+    deliver(connector.pk)
+
+    assert updated(receiver) == ["1.0", last]
+    assert last != "1.0"
+
+
+def test_each_connector_has_a_reference_of_its_own(receivers: Callable[..., Receiver]) -> None:
+    one, other = receivers(), receivers()
+    connectors = [bot(one, "one"), bot(other, "other")]
+    enqueue([Order(connectors[1], make_message(id="before", key="before"), "test")])
+    deliver(connectors[1].pk)
+    for message in (make_message(), make_resolve(make_message())):
+        for connector in connectors:
+            enqueue([Order(connector, message, "test")])
+            deliver(connector.pk)
+
+    assert (updated(one), updated(other)) == (["1.0"], ["2.0"])
 
 
 def test_a_resolve_follows_its_trigger(receiver: Receiver) -> None:
