@@ -85,7 +85,7 @@ class Change:
 
 @dataclass(slots=True)
 class Batch:
-    """What is to be written together. An event in `new` is firing or has occurred."""
+    """What is to be written together. An event in `new` is firing or has occurred, and does not change."""
 
     new: list[Event] = field(default_factory=list)
     changed: list[Change] = field(default_factory=list)
@@ -107,7 +107,7 @@ def write(batch: Batch) -> dict[uuid.UUID, uuid.UUID]:
         adopted = _insert_in_order(batch.new)
         opened = [event for event in batch.new if event.id not in adopted]
         tally.add(EVENTS, ((event.event_type, event.severity) for event in opened))
-        changes = {adopted.get(change.event_id, change.event_id): change for change in batch.changed}
+        changes = {change.event_id: change for change in batch.changed}
         ends = {adopted.get(event_id, event_id): at for event_id, at in batch.resolved}
         _lock(changes, ends)
         worsened = _change(changes)

@@ -7,14 +7,14 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
 from connectors import tally
 from connectors.conversation import Receipt
 from connectors.engine import leases, quarantine
-from connectors.engine.claim import BATCH, Claim, cancel_orphans, claim, claim_one
+from connectors.engine.claim import BATCH, cancel_orphans, claim, claim_one
 from connectors.engine.leased import Leased
 from connectors.engine.record import Recorder
 from connectors.errors import Reason, SendError
@@ -23,7 +23,6 @@ from connectors.models import Attempt, Connector, Delivery, Lease
 from connectors.outbox import Order, enqueue
 from connectors.transport.drive import Result
 from tests.making import make_connector, make_message, make_resolve, statuses
-from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.django_db
 
@@ -71,7 +70,7 @@ def test_a_claim_is_a_lease_that_is_written_before_anything_is_sent() -> None:
     assert lease.deliveries == [str(delivery.pk)]
     assert lease.until - lease.began_at == leases.LENGTH
     assert (delivery.status, delivery.attempt_count) == ("pending", 0)
-    assert [row.attempt_count for row in claimed.deliveries] == [1]
+    assert [(row.attempt_count, row.started_at) for row in claimed.deliveries] == [(1, lease.began_at)]
 
 
 def test_where_a_lease_ran_out_it_is_on_record_that_nobody_knows_how_the_attempt_ended() -> None:
@@ -227,35 +226,12 @@ def test_one_delivery_can_be_claimed_ahead_of_its_time_but_not_twice() -> None:
     assert claim_one(delivery).deliveries == ()
 
 
-@pytest.mark.django_db(transaction=True)
-def test_one_that_somebody_is_just_leasing_is_not_claimed_as_well() -> None:
-    if connection.vendor == "sqlite":
-        pytest.skip("Whoever writes is alone there.")
-    connector = make_connector()
-    queue(connector, "a")
-    delivery = Delivery.objects.get()
-    claimed: list[Claim] = []
+@pytest.mark.parametrize("status", ["delivered", "failed", "cancelled", "sending"])
+def test_one_delivery_that_has_settled_or_is_in_a_digest_is_not_claimed(status: str) -> None:
+    queue(make_connector(), "a")
+    Delivery.objects.update(status=status)
 
-    def claiming() -> None:
-        claimed.append(claim_one(delivery))
-        connection.close()
-
-    other = threading.Thread(target=claiming)
-    with transaction.atomic():
-        leases.lock(connector.pk)
-        leases.take(connector.pk, [str(delivery.pk)], timezone.now())
-        other.start()
-        until(lambda: claimed or _somebody_waits())
-    other.join(PATIENCE)
-
-    assert [one.deliveries for one in claimed] == [()]
-
-
-def _somebody_waits() -> bool:
-    """Whether somebody waits for the lock of a connector."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-        return cursor.fetchone() is not None
+    assert claim_one(Delivery.objects.get()).deliveries == ()
 
 
 def test_a_resolve_waits_for_its_trigger() -> None:
@@ -296,6 +272,17 @@ def test_a_resolve_of_what_never_arrived_is_cancelled_without_an_attempt() -> No
     assert Attempt.objects.count() == 0
 
 
+def test_what_arrived_through_another_connector_is_not_closed_through_this_one() -> None:
+    told, untold = make_connector("told"), make_connector("untold")
+    enqueue([Order(connector, make_message(), "test") for connector in (told, untold)])
+    Delivery.objects.filter(connector=told).update(status="delivered")
+    Delivery.objects.filter(connector=untold).update(status="failed", attempt_count=8)
+    enqueue([Order(connector, make_resolve(make_message()), "test") for connector in (told, untold)])
+
+    assert [len(claim(connector.pk).deliveries) for connector in (told, untold)] == [1, 0]
+    assert statuses(untold) == ["failed", "cancelled"]
+
+
 def test_what_waits_for_its_next_try_is_left() -> None:
     queue(make_connector(), "a")
     Delivery.objects.update(status="retrying", next_attempt_at=timezone.now() + timedelta(seconds=5))
@@ -312,6 +299,7 @@ def test_what_was_on_its_way_through_a_deleted_connector_is_cancelled_and_stays_
 
     delivery = Delivery.objects.get()
     assert (delivery.status, delivery.note) == ("cancelled", "Its connector was deleted.")
+    assert delivery.settled_at is not None
     assert (delivery.connector_name, delivery.provider) == ("gone soon", "webhook")
 
 
@@ -345,7 +333,9 @@ def test_what_follows_up_what_never_arrived_is_not_sent() -> None:
     enqueue([Order(connector, acknowledged, "test")])
 
     assert take() == []
-    assert Delivery.objects.get(status="cancelled").note == "What it acknowledges never arrived."
+    cancelled = Delivery.objects.get(status="cancelled")
+    assert cancelled.note == "What it acknowledges never arrived."
+    assert cancelled.settled_at is not None
 
 
 def test_an_acknowledgement_leaves_after_what_it_acknowledges() -> None:

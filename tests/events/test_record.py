@@ -102,6 +102,18 @@ def test_the_events_of_a_cluster_are_found_by_the_index_of_its_open_ones() -> No
     assert "event_open_of_cluster" in plan(Event.objects.filter(cluster=7))
 
 
+def test_what_is_over_as_soon_as_it_turns_out_to_be_on_record_ends_there() -> None:
+    write(Batch(new=[on_record := make_event()]))
+    again, over_at = make_event(), timezone.now()
+
+    adopted = write(Batch(new=[again], resolved=[(again.pk, over_at)]))
+
+    assert adopted == {again.pk: on_record.pk}
+    assert list(Event.objects.values_list("pk", "status", "resolved_at")) == [
+        (on_record.pk, "resolved", over_at)
+    ]
+
+
 def a_change(event: Event, severity: Severity) -> Change:
     return Change(event.pk, timezone.now(), event.title, "", severity, {}, [], 1)
 
