@@ -114,6 +114,16 @@ def test_what_is_being_sent_cannot_be_called_back() -> None:
     assert cancelled_in_tally() == 0
 
 
+def test_what_waits_is_cancelled_while_another_is_being_sent() -> None:
+    connector = make_connector()
+    queue(connector, "a", "b")
+    claim(connector.pk, 1)
+
+    assert cancel(Delivery.objects.all(), by="alice") == 1
+
+    assert statuses(connector) == ["pending", "cancelled"]
+
+
 def test_what_has_settled_stays_as_it_is() -> None:
     connector = make_connector()
     queue(connector, "a")

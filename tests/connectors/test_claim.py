@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from connectors import tally
 from connectors.conversation import Receipt
-from connectors.engine import leases, quarantine
+from connectors.engine import digest, leases, quarantine
 from connectors.engine.claim import BATCH, cancel_orphans, claim, claim_one
 from connectors.engine.leased import Leased
 from connectors.engine.record import Recorder
@@ -63,6 +63,7 @@ def test_a_claim_is_a_lease_that_is_written_before_anything_is_sent() -> None:
     connector = make_connector()
     queue(connector, "a")
 
+    before = timezone.now()
     claimed = claim(connector.pk)
 
     lease, delivery = Lease.objects.get(), Delivery.objects.get()
@@ -70,7 +71,9 @@ def test_a_claim_is_a_lease_that_is_written_before_anything_is_sent() -> None:
     assert lease.deliveries == [str(delivery.pk)]
     assert lease.until - lease.began_at == leases.LENGTH
     assert (delivery.status, delivery.attempt_count) == ("pending", 0)
-    assert [(row.attempt_count, row.started_at) for row in claimed.deliveries] == [(1, lease.began_at)]
+    [row] = claimed.deliveries
+    assert row.attempt_count == 1
+    assert before <= row.started_at <= timezone.now()
 
 
 def test_where_a_lease_ran_out_it_is_on_record_that_nobody_knows_how_the_attempt_ended() -> None:
@@ -111,8 +114,47 @@ def test_what_its_senders_die_of_is_given_up_with_the_last_attempt(settings: Set
 
     take()
     have_senders_die()
-    assert statuses(connector) == ["failed"]
+    delivery = Delivery.objects.get()
+    assert (delivery.status, delivery.reason, delivery.attempt_count) == ("failed", "unknown", 2)
+    assert delivery.note.startswith("Its sender died, and so it went until no attempt was left.")
+    assert delivery.settled_at is not None
     assert take() == []
+    counted = {count.labels[1]: count.amount for count in tally.totals()[tally.DELIVERIES]}
+    assert counted == {"failed": 1}
+
+
+def test_with_a_digest_of_which_its_senders_die_what_it_tells_of_is_given_up(settings: Settings) -> None:
+    settings.RETRY_SCHEDULE = []
+    connector = make_connector()
+    queue(connector, "the digest", "a")
+    made, told = Delivery.objects.order_by("id")
+    Delivery.objects.filter(pk=made.pk).update(origin=digest.ORIGIN)
+    Delivery.objects.filter(pk=told.pk).update(status="sending", sent_in=made)
+
+    assert take() == ["the digest"]
+    have_senders_die()
+
+    assert statuses(connector) == ["failed", "failed"]
+
+
+def test_what_failed_otherwise_is_taken_with_what_a_sender_died_of_once() -> None:
+    queue(make_connector(), "a", "b")
+    Delivery.objects.filter(message_id="a").update(status="retrying", reason="unknown", attempt_count=1)
+    Delivery.objects.filter(message_id="b").update(status="retrying", reason="timeout", attempt_count=5)
+
+    assert take() == ["a", "b"]
+
+
+def test_what_has_settled_is_not_sent_again_when_the_sender_that_held_it_has_died() -> None:
+    connector = make_connector()
+    queue(connector, "a", "b")
+    take()
+    Delivery.objects.filter(message_id="a").update(status="delivered")
+
+    have_senders_die()
+
+    assert statuses(connector) == ["delivered", "retrying"]
+    assert [attempt.delivery.message_id for attempt in Attempt.objects.all()] == ["b"]
 
 
 def test_a_sender_that_was_taken_for_dead_writes_nothing_down() -> None:

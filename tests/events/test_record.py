@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection
+from dataclasses import replace
 
 import pytest
 from django.db import IntegrityError, connection
@@ -14,6 +15,7 @@ from connectors.ids import uuid7
 from connectors.message import Severity
 from connectors.models import Delivery
 from events import record
+from events.detection import MOST_LISTED
 from events.models import Event, EventStatus, Subscription
 from events.record import Batch, Change, write
 from tests.making import make_connector, make_event
@@ -112,6 +114,54 @@ def test_what_is_over_as_soon_as_it_turns_out_to_be_on_record_ends_there() -> No
     assert list(Event.objects.values_list("pk", "status", "resolved_at")) == [
         (on_record.pk, "resolved", over_at)
     ]
+
+
+def test_what_is_on_record_already_is_what_explains_others() -> None:
+    write(Batch(new=[node := make_event(fingerprint="node"), loop := make_event(fingerprint="loop")]))
+    node_again = make_event(fingerprint="node")
+    loop_again = make_event(fingerprint="loop", inhibited_by_id=node_again.pk)
+    restart = make_event(fingerprint="restart", status=EventStatus.OCCURRED, inhibited_by_id=loop_again.pk)
+    pending = make_event(fingerprint="pending", inhibited_by_id=node_again.pk)
+
+    write(Batch(new=[restart, pending, loop_again, node_again]))
+
+    explained = dict(Event.objects.values_list("fingerprint", "inhibited_by"))
+    assert explained == {"node": None, "loop": None, "restart": loop.pk, "pending": node.pk}
+
+
+def test_a_title_is_cut_to_what_the_record_takes() -> None:
+    write(Batch(new=[event := make_event(title="x" * 501)]))
+    assert Event.objects.get().title == "x" * 500
+
+    write(Batch(changed=[replace(a_change(event, Severity.LOW), title="y" * 501)]))
+    assert Event.objects.get().title == "y" * 500
+
+
+@pytest.mark.parametrize(
+    ("listed", "worse"),
+    [(["a", "b"], False), (["b", "a"], False), (["a", "c"], True), (["a"], False), ([], False)],
+)
+def test_it_is_worse_when_something_is_added_to_what_it_lists(listed: list[str], worse: bool) -> None:
+    event = make_event(details={"rights": ["a", "b"]}, severity="low")
+    change = replace(a_change(event, Severity.LOW), details={"rights": listed}, grows_by="rights")
+
+    assert change.is_worse_than(event) is worse
+
+
+@pytest.mark.parametrize(
+    ("added", "left_out", "worse"),
+    [(["z"], 1, False), (["z"], MOST_LISTED, True), ([], 1, False)],
+)
+def test_of_a_list_that_was_cut_off_what_stands_last_is_news_only_where_nothing_is_as_it_was(
+    added: list[str], left_out: int, worse: bool
+) -> None:
+    before = [f"a{n}" for n in range(MOST_LISTED)]
+    event = make_event(details={"rights": before}, severity="low")
+    change = replace(
+        a_change(event, Severity.LOW), details={"rights": before[left_out:] + added}, grows_by="rights"
+    )
+
+    assert change.is_worse_than(event) is worse
 
 
 def a_change(event: Event, severity: Severity) -> Change:
