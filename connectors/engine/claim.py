@@ -58,8 +58,9 @@ def claim(connector_id: int, limit: int = BATCH) -> Claim:
     sql, params = _due_sql(connection.vendor, limit)
     given = {_NOW: connection.ops.adapt_datetimefield_value(now), _CONNECTOR: connector_id}
     asked = sql, [given.get(param, param) for param in params]
-    lease_due = _lease_at_once if connection.vendor == bulk.POSTGRESQL else _lease_in_steps
-    return _claimed(*lease_due(connector_id, asked, now), now)
+    if connection.vendor == bulk.POSTGRESQL:
+        return _claimed(*_lease_at_once(connector_id, asked), now)
+    return _claimed(*_lease_in_steps(connector_id, asked, now), now)
 
 
 def claim_one(delivery: Delivery) -> Claim:
@@ -71,7 +72,7 @@ def claim_one(delivery: Delivery) -> Claim:
         leases.lock(delivery.connector_id)
         itself = Delivery.objects.filter(pk=delivery.pk, status__in=WAITING)
         found = _as_leased(itself.exclude(pk__in=leases.taken(delivery.connector_id)))
-        leased = _lease(delivery.connector_id, [Leased.of(values) for values in found], now)
+        leased = _lease(delivery.connector_id, [Leased.of(values) for values in found], leases.clock())
     return _claimed(*leased, now)
 
 
@@ -105,7 +106,7 @@ def _lease_in_steps(connector_id: int, asked: _Asked, now: datetime) -> tuple[li
         return _lease(connector_id, [Leased.of(values) for values in cursor.fetchall()], now)
 
 
-def _lease_at_once(connector_id: int, asked: _Asked, now: datetime) -> tuple[list[Leased], uuid.UUID]:
+def _lease_at_once(connector_id: int, asked: _Asked) -> tuple[list[Leased], uuid.UUID]:
     """On PostgreSQL: locks, finds and leases in one go, for which it is asked once instead of six times.
 
     Outside of a transaction the two statements are one of their own. The second sees what was written until
@@ -114,7 +115,7 @@ def _lease_at_once(connector_id: int, asked: _Asked, now: datetime) -> tuple[lis
     """
     token = ids.uuid7()
     sql, params = asked
-    lease = (token.hex, connector_id, now, now + leases.LENGTH)
+    lease = (token.hex, connector_id, leases.LENGTH.total_seconds())
     with connection.cursor() as cursor:
         both = f"{leases.LOCK}; {_LEASED.format(due=sql)}"
         cursor.execute(both, (*leases.lock_of(connector_id), *params, *lease))
@@ -126,7 +127,8 @@ def _lease_at_once(connector_id: int, asked: _Asked, now: datetime) -> tuple[lis
 _LEASED = f"""
     WITH due (id) AS ({{due}}), lease AS (
         INSERT INTO {Lease._meta.db_table} (token, connector_id, began_at, until, deliveries)
-        SELECT %s, %s, %s, %s, jsonb_agg(id) FROM due HAVING count(*) > 0
+        SELECT %s, %s, {leases.MOMENT}, {leases.MOMENT} + make_interval(secs => %s), jsonb_agg(id)
+        FROM due HAVING count(*) > 0
     )
     SELECT * FROM due"""  # noqa: S608 - our own name only
 

@@ -15,6 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 from django.db.models.expressions import RawSQL
+from django.utils import timezone
 
 from connectors import bulk, ids
 from connectors.models import Lease
@@ -43,8 +44,25 @@ def lock_of(connector_id: int) -> tuple[int, int]:
     return _LOCKS, connector_id % 2**31
 
 
+def clock() -> datetime:
+    """What time it is for leases: by the clock of the database, for that of one of the machines may be wrong.
+
+    Whoever shares a file of SQLite's is on one machine.
+    """
+    if connection.vendor != bulk.POSTGRESQL:
+        return timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {MOMENT}")
+        moment: datetime = cursor.fetchone()[0]
+        return moment
+
+
+MOMENT = "statement_timestamp()"
+"""The same in SQL of PostgreSQL's."""
+
+
 def take(connector_id: int, deliveries: Iterable[str], now: datetime) -> uuid.UUID:
-    """Leases these to the caller; the token to give them back with."""
+    """Leases these to the caller from now on, by `clock`; the token to give them back with."""
     token = ids.uuid7()
     held = [token, connector_id, now, now + LENGTH, list(deliveries)]
     bulk.insert_values(Lease, ("token", "connector_id", "began_at", "until", "deliveries"), [held])

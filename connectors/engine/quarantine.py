@@ -14,10 +14,9 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
-from django.utils import timezone
 
 from connectors import ids, presence, tally
-from connectors.engine import digest
+from connectors.engine import digest, leases
 from connectors.engine.leased import COLUMNS, Leased
 from connectors.errors import Reason
 from connectors.models import UNSETTLED, Attempt, Connector, Delivery, DeliveryStatus, Lease, Outcome
@@ -34,7 +33,7 @@ def bury() -> None:
     One that is just being given back is left alone.
     """
     with transaction.atomic():
-        now = timezone.now()
+        now = leases.clock()
         dead = list(Lease.objects.filter(until__lt=now).select_for_update(skip_locked=True))
         presence.staying(Connector, {lease.connector_id for lease in dead})
         for lease in dead:
