@@ -102,6 +102,25 @@ def test_what_is_unreadable_is_named_and_left_alone_and_the_rest_is_done(setting
     assert secrets() == ["canary-a", "canary-b"]
 
 
+def test_of_many_that_are_unreadable_the_first_are_named_and_the_others_counted(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rotate_encryption_keys, "NAMED", 2)
+    first, second = made("b"), made("a")
+    for name in "cde":
+        made(name)
+    settings.FIELD_ENCRYPTION_KEY = [Fernet.generate_key().decode()]
+
+    with pytest.raises(CommandError) as caught:
+        rotate()
+
+    assert str(caught.value) == (
+        "No key in FIELD_ENCRYPTION_KEY decrypts the secrets of:"
+        f" connectors.Connector {first.pk}, connectors.Connector {second.pk} and 3 more."
+        " They were left as they are. Put their key back into the list, or enter them again."
+    )
+
+
 def test_other_columns_are_left_alone(settings: Settings) -> None:
     row = made("a")
     before = Connector.objects.values().get()

@@ -18,6 +18,8 @@ from django.db.models.functions import Cast
 from connectors.fields import EncryptedJSONText, Unreadable, encrypted_columns
 
 BATCH = 200
+NAMED = 10
+"""Rows that are named as unreadable: with a key that is lost, they are all."""
 
 
 @dataclass
@@ -39,7 +41,7 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="only count, change nothing")
 
     def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
-        """Counts are printed by column. Raises CommandError if something is unreadable, naming the rows."""
+        """Counts are printed by column. Raises CommandError if something is unreadable, naming some rows."""
         unreadable: list[str] = []
         for model, column in encrypted_columns():
             count = Count()
@@ -52,9 +54,11 @@ class Command(BaseCommand):
             )
             unreadable += (f"{model._meta.label} {pk}" for pk in count.unreadable)
         if unreadable:
+            more = len(unreadable) - NAMED
+            named = ", ".join(unreadable[:NAMED]) + (f" and {more} more" if more > 0 else "")
             raise CommandError(
-                f"No key in FIELD_ENCRYPTION_KEY decrypts the secrets of: {', '.join(unreadable)}. They were"
-                " left as they are. Put their key back into the list, or enter them again."
+                f"No key in FIELD_ENCRYPTION_KEY decrypts the secrets of: {named}."
+                " They were left as they are. Put their key back into the list, or enter them again."
             )
 
 
@@ -73,6 +77,7 @@ def _rotate(
         rows = (
             model._base_manager.select_for_update(of=("self",))
             .filter(pk__in=batch, **{f"{column.name}__isnull": False})
+            .order_by("pk")
             .annotate(ciphertext=Cast(column.name, TextField()))
             .values_list("pk", "ciphertext", column.name)
         )
