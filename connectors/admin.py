@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from connectors import dead_letter_admin, outbox, registry, trial  # noqa: F401 - importing registers it
+from connectors import dead_letter_admin, outbox, registry, tasks, trial  # noqa: F401 - importing registers it
 from connectors.connector_list import FaringList, StateFilter
 from connectors.connector_page import page_context, steps_of
 from connectors.docs_page import getting_the_key
@@ -220,7 +220,9 @@ class ConnectorAdmin(FaringList, PreviewPages):
     def resume(self, request: HttpRequest, connector: Connector) -> None:
         """Takes the connector out of its pause."""
         outbox.resume(connector)
-        self.message_user(request, "Resumed: what was waiting goes out now.", messages.SUCCESS)
+        held_up = tasks.hold_up()
+        words = f"Resumed.{held_up}" if held_up else "Resumed: what was waiting goes out now."
+        self.message_user(request, words, messages.SUCCESS)
 
     def enable(self, request: HttpRequest, connector: Connector) -> None:
         """From now on it receives events."""

@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from connectors import dead_letters, moments, remedies
+from connectors import dead_letters, moments, remedies, tasks
 from connectors.delivery_admin import DeliveryAdmin
 from connectors.delivery_page import event_type_of, title_of
 from connectors.models import Connector, DeadLetter, Delivery, DeliveryStatus
@@ -142,6 +142,8 @@ class DeadLetterAdmin(DeliveryAdmin):
             words = f"{sent} through {connector.name} are sent once more."
             if sent and (connector.paused_at is not None or not connector.enabled):
                 words += f" They wait: the connector is {'paused' if connector.enabled else 'disabled'}."
+            elif sent:
+                words += tasks.hold_up()
             self.message_user(request, words, messages.SUCCESS if sent else messages.WARNING)
         else:
             for name, errors in form.errors.items():

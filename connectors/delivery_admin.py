@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from connectors import cancellation, delivery_page, export, moments, redelivery, registry, remedies
+from connectors import cancellation, delivery_page, export, moments, redelivery, registry, remedies, tasks
 from connectors.console import COUNTED, badge
 from connectors.delivery_page import event_type_of, pretty, severity_of, title_of
 from connectors.engine import leases
@@ -166,6 +166,8 @@ class DeliveryAdmin(LookingBackPage[Delivery]):
         words = f"{sent} of {len(chosen)} are sent once more."
         if sent < len(chosen):
             words += " The others are still on their way, or have no connector any more."
+        if sent:
+            words += tasks.hold_up()
         self.message_user(request, words, messages.SUCCESS if sent else messages.WARNING)
 
     def redeliver(self, request: HttpRequest, delivery: Delivery) -> None:

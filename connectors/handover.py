@@ -28,11 +28,17 @@ class Handover:
         self._quiet_until = 0.0
         self._waiting: dict[int, float] = {}
 
+    @property
+    def waits(self) -> bool:
+        """Whether the last task was not taken: what it is about goes out when the broker answers."""
+        with self._lock:
+            return self._is_away(time.monotonic())
+
     def to_broker(self, connector_id: int, send: Callable[[], object]) -> None:
         """Has that task sent, if the broker is there."""
         me, now = threading.get_ident(), time.monotonic()
         with self._lock:
-            if now < self._quiet_until or any(now - since > self.SLOW for since in self._waiting.values()):
+            if self._is_away(now):
                 return
             self._waiting[me] = now
         try:
@@ -43,3 +49,6 @@ class Handover:
         finally:
             with self._lock:
                 del self._waiting[me]
+
+    def _is_away(self, now: float) -> bool:
+        return now < self._quiet_until or any(now - since > self.SLOW for since in self._waiting.values())

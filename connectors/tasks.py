@@ -109,6 +109,13 @@ def wake(connector_ids: Iterable[int]) -> None:
 handover = Handover()
 
 
+def hold_up() -> str:
+    """What holds up what has just been asked for, as a sentence to follow others; "" where nothing does."""
+    if not handover.waits:
+        return ""
+    return " The broker does not answer at the moment: when it does, what waits goes out by itself."
+
+
 def _send(connector_id: int) -> None:
     handover.to_broker(connector_id, partial(deliver.delay, connector_id))
 

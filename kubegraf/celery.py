@@ -47,7 +47,20 @@ class _Messaging(AMQP):
     Connection = Connection
 
 
-app = Celery("kubegraf", amqp=_Messaging, task_cls="kubegraf.outage:Task")
+HAND_OVER_SECONDS = 2.0
+"""How long a broker may take to answer whoever hands it a task: a person may wait for that, or a probe."""
+
+
+class App(Celery):
+    """Celery, which waits less long to give a task away than to get one."""
+
+    def connection_for_write(self, url: str | None = None, **options: Any) -> Any:
+        """The connection by which tasks are handed over."""
+        asked = {"socket_timeout": HAND_OVER_SECONDS, **(options.pop("transport_options", None) or {})}
+        return super().connection_for_write(url, transport_options=asked, **options)
+
+
+app = App("kubegraf", amqp=_Messaging, task_cls="kubegraf.outage:Task")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.steps["consumer"].add(Liveness)

@@ -185,6 +185,12 @@ class Broker:
             self._process.kill9()
             self._process = None
 
+    def hang(self) -> None:
+        """Take connections and answer nothing, until it is stopped."""
+        self.start()
+        assert self._process
+        self._process.popen.send_signal(signal.SIGSTOP)
+
     def flush(self) -> None:
         """Forget everything, starting it if it is stopped."""
         self.start()

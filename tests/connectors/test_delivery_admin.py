@@ -11,10 +11,12 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
-from connectors import console, dead_letters, looking_back
+from connectors import console, dead_letters, looking_back, tasks
 from connectors.engine.claim import claim
 from connectors.engine.digest import ORIGIN
+from connectors.handover import Handover
 from connectors.models import Attempt, Connector, Delivery
 from tests.connectors.test_admin import make_delivery, messages_of, queries_of, staff
 from tests.making import make_connector, make_event, make_message
@@ -449,6 +451,26 @@ def test_all_of_a_connector_since_a_time_are_sent_once_more(admin_client: Client
 
     assert words == "1 through hook are sent once more."
     assert list(Delivery.objects.filter(status="pending")) == [lately]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_says_so_when_they_wait_for_a_broker_that_does_not_answer(
+    admin_client: Client, hook: Connector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def time_out(connector_id: int) -> None:
+        raise OperationalError("Timeout reading from socket")
+
+    monkeypatch.setattr(tasks, "handover", Handover())
+    monkeypatch.setattr(tasks.deliver, "delay", time_out)
+    tasks.wake_ups.forget()
+    make_delivery(hook, status="failed", created_at=ago(5))
+
+    words = redeliver_all(admin_client, hook, f"{ago(30):%Y-%m-%dT%H:%M}")
+
+    assert words == (
+        "1 through hook are sent once more."
+        " The broker does not answer at the moment: when it does, what waits goes out by itself."
+    )
 
 
 def test_it_says_so_when_they_wait_for_a_paused_connector(admin_client: Client, hook: Connector) -> None:

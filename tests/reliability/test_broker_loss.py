@@ -106,3 +106,16 @@ def test_whoever_reports_does_not_wait_for_a_broker_that_is_away(
     happen()
 
     assert time.monotonic() - began < 3 + BUSY
+
+
+def test_whoever_reports_waits_two_seconds_for_a_broker_that_does_not_answer(
+    receivers: Callable[..., Receiver], processes: Processes, broker: Broker
+) -> None:
+    fan_out(receivers, 5)
+    broker.hang()
+
+    began = time.monotonic()
+    happen()
+
+    assert time.monotonic() - began < 2 + BUSY
+    broker.stop()
