@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
-from connectors import registry, schema, setup
+from connectors import bulk, registry, schema, setup
 from connectors.message import JSONDict
 from connectors.models import Connector
 from connectors.provider import Config
@@ -25,6 +25,9 @@ RIGHTS = (
     "events.delete_subscription",
 )
 """What bringing in a file takes, whatever is in it."""
+
+_LOCK = 0x6B68
+"""Our own among PostgreSQL's advisory locks."""
 
 
 class CannotSubscribe(ValueError):
@@ -57,10 +60,13 @@ def bring_in(entries: Iterable[Entry], *, dry_run: bool = False, guard: bool = F
     """
     errors: list[str] = []
     steps = []
+    entries = list(entries)
     with transaction.atomic():
+        _take_turns()
+        stored = _locked({entry.name for entry in entries})
         for entry in entries:
             try:
-                steps.append(_step(entry, guard))
+                steps.append(_step(entry, stored.get(entry.name), guard))
             except SeedError as error:
                 errors += error.errors
         if errors:
@@ -88,8 +94,20 @@ def subscribe(connector: Connector, said: Mapping[str, Any]) -> Subscription:
     return subscription
 
 
-def _step(entry: Entry, guard: bool) -> Step:
-    connector = Connector.objects.select_for_update().filter(name=entry.name).first()
+def _take_turns() -> None:
+    """Waits until no other file is brought in. On SQLite a transaction that writes is alone anyway."""
+    if connection.vendor == bulk.POSTGRESQL:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+
+
+def _locked(names: set[str]) -> dict[str, Connector]:
+    """The connectors of these names, in the order in which whoever tells them something locks them."""
+    rows = Connector.objects.select_for_update().filter(name__in=names).order_by("pk")
+    return {row.name: row for row in rows}
+
+
+def _step(entry: Entry, connector: Connector | None, guard: bool) -> Step:
     if connector is None:
         new = Connector(name=entry.name, provider=entry.provider, enabled=True)
         step = Step(new, new=True)
