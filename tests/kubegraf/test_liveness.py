@@ -157,6 +157,16 @@ def test_a_beat_whose_broker_goes_away_beats(
     _beats(sign, 2)
 
 
+def test_a_beat_says_in_a_line_what_the_broker_does_not_take(
+    beat: Callable[..., Process], broker: Broker
+) -> None:
+    process = beat()
+    until(lambda: _sent(broker), 60, what="a task on the queue")
+    broker.stop()
+    process.wait_for("Couldn't apply scheduled task sweep")
+    assert "Traceback" not in process.output()
+
+
 def test_a_beat_that_has_never_reached_its_broker_beats(beat: Callable[..., Process], sign: Path) -> None:
     process = beat(REDIS_URL="redis://127.0.0.1:1/0")
     process.wait_for("The broker cannot be reached: ")
