@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import Group, User
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from connectors import history
 from kubegraf import roles, tokens
@@ -46,8 +46,12 @@ def arrival(claims: Mapping[str, Any]) -> Arrival:
     whoever decides about addresses at the provider would decide about everything here. Nothing else opens
     that account from then on, for who has written the address into it may not be who it belongs to.
     """
-    with transaction.atomic():
-        found = _known(claims)
+    try:
+        with transaction.atomic():
+            found = _known(claims)
+    except IntegrityError:  # they came in meanwhile by another tab, or somebody took their name
+        with transaction.atomic():
+            found = _known(claims)
     if found is None:
         raise Refused("You have no role here. Ask an administrator for one.")
     return found
@@ -57,8 +61,9 @@ def _known(claims: Mapping[str, Any]) -> Arrival | None:
     """The user with the roles of now; None where there are none. Raises Refused."""
     issuer, subject = str(claims["iss"]), str(claims["sub"])
     closed = ""
+    having = _having(_address(claims))  # locked first: another tab of theirs may be handing it over
     identity = Identity.objects.select_related("user").filter(issuer=issuer, subject=subject).first()
-    user = identity.user if identity else _by_address(claims, issuer)
+    user = identity.user if identity else _unclaimed(having, issuer)
     if user is not None and not user.is_active:
         raise Refused("Your account here is not active.")
     groups = _groups(claims, user)
@@ -106,8 +111,8 @@ def _address(claims: Mapping[str, Any]) -> str:
     return str(claims.get("email") or "") if claims.get("email_verified") is True else ""
 
 
-def _by_address(claims: Mapping[str, Any], issuer: str) -> User | None:
-    found = _having(_address(claims))
+def _unclaimed(found: list[User], issuer: str) -> User | None:
+    """The user with their address whom nobody has come in as yet, if there is one. Raises Refused."""
     if len(found) > 1 or (found and found[0].identities.filter(issuer=issuer).exists()):
         raise Refused(CONFLICT)
     if found and found[0].is_superuser:
