@@ -7,6 +7,7 @@ https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -15,12 +16,12 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, Secre
 
 from connectors import body_template, markdown, text
 from connectors.config_values import StringList, allowed, blank_is_absent, reveal, secret, web_address
-from connectors.conversation import Conversation, Dispatch
-from connectors.errors import SendError
+from connectors.conversation import Conversation, Dispatch, Receipt
+from connectors.errors import Reason, SendError
 from connectors.message import Message
 from connectors.provider import Config, Preview, Provider, Rate
 from connectors.services.github import manifest
-from connectors.services.github.api import REPOSITORY, Api
+from connectors.services.github.api import REPOSITORY, Api, Exchange
 from connectors.services.github.check import Needs, inspect
 from connectors.services.github.issue import Manner, report
 from connectors.services.github.pull_request import DEFAULT_PATH, Plan, propose, record
@@ -224,6 +225,21 @@ def destination(config: GitHubConfig, message: Message) -> tuple[str, str]:
     )
 
 
+_OF_REPOSITORY = {Reason.AUTH, Reason.GONE, Reason.MISCONFIGURED}
+"""Why a repository does not take a message, for which another may do."""
+
+
+def _written(api: Api, config: GitHubConfig, dispatch: Dispatch) -> Exchange[Receipt]:
+    """The issue, comment or pull request that the connector makes of a message."""
+    if config.action == "issue":
+        manner = Manner(config.labels, config.assignees, config.close_on_resolve)
+        return (yield from report(api, manner, dispatch))
+    if config.action == "comment" and config.number is not None:
+        thread = Thread(api, config.number, "comment")
+        return thread.receipt(dispatch, (yield from thread.comment(dispatch)))
+    return (yield from propose(api, config.plan, dispatch))
+
+
 class GitHub(Provider[GitHubConfig]):
     """Issues, comments and pull requests."""
 
@@ -246,18 +262,20 @@ class GitHub(Provider[GitHubConfig]):
         token = reveal(config.token, "Token", _token)
         repo, note = destination(config, dispatch.message)
         opened_in = dispatch.remote.get("repo")
-        if dispatch.remote.get("event") == dispatch.message.id and isinstance(opened_in, str):
+        continues = dispatch.remote.get("event") == dispatch.message.id
+        if continues and isinstance(opened_in, str):
             # An occurrence stays where it was opened, wherever the next one is to go.
             repo = config.repo if config.action == "comment" else opened_in
         api = Api(config.base_url, repo, token, chosen_elsewhere=repo != config.repo)
-        if config.action == "issue":
-            manner = Manner(config.labels, config.assignees, config.close_on_resolve)
-            receipt = yield from report(api, manner, dispatch)
-        elif config.action == "comment" and config.number is not None:
-            thread = Thread(api, config.number, "comment")
-            receipt = thread.receipt(dispatch, (yield from thread.comment(dispatch)))
-        else:
-            receipt = yield from propose(api, config.plan, dispatch)
+        try:
+            receipt = yield from _written(api, config, dispatch)
+        except SendError as error:
+            # A workload's mistake must not lose its message.
+            if not api.chosen_elsewhere or continues or error.disable or error.reason not in _OF_REPOSITORY:
+                raise
+            note = f"Written in {config.repo}: {repo}, which the workload asks for, failed. {error.text}"
+            api = replace(api, repo=config.repo, chosen_elsewhere=False)
+            receipt = yield from _written(api, config, dispatch)
         return msgspec.structs.replace(receipt, note=" ".join(filter(None, (receipt.note, note))))
 
     def preview(self, config: GitHubConfig, message: Message) -> Preview:

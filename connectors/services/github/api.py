@@ -175,7 +175,7 @@ class Api:
         listed = f" ({'; '.join(errors)[:300]})" if errors else ""
         if settings:
             text = f"GitHub does not take the labels or assignees: check them{listed}.{quoted}"
-            return SendError(Reason.MISCONFIGURED, text, disable=True)
+            return SendError(Reason.MISCONFIGURED, text, disable=not self.chosen_elsewhere)
         return SendError(Reason.INVALID_MESSAGE, f"GitHub does not take this{listed}.{quoted}")
 
 

@@ -204,7 +204,8 @@ def _open(api: Api, repository: JSONDict, branch: str, plan: Plan, dispatch: Dis
 def _commit_of(api: Api, base: str) -> Exchange[str]:
     answer = yield from api.call("GET", f"/git/ref/heads/{quote(base)}", handled=(404, 409))
     if answer.status == 409:
-        raise SendError(Reason.MISCONFIGURED, f"{api.repo} is empty: push a first commit", disable=True)
+        text = f"{api.repo} is empty: push a first commit"
+        raise SendError(Reason.MISCONFIGURED, text, disable=not api.chosen_elsewhere)
     if answer.status == 404:
         text = f"{api.repo} has no branch {base}: check the base branch, and that the token may read contents"
         raise SendError(Reason.MISCONFIGURED, text, disable=not api.chosen_elsewhere)

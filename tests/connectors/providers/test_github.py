@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from connectors.conversation import Dispatch, Receipt, Request
+from connectors.conversation import Dispatch, Receipt, Request, Response
 from connectors.errors import Reason, SendError
 from connectors.message import Message, Severity, Status
 from connectors.providers.github import GitHub, GitHubConfig
 from tests.connectors.driving import Drive, lead
 from tests.connectors.providers.canary import CANARY_KEY
-from tests.connectors.providers.conversing import a_message, answer, failing, sent
+from tests.connectors.providers.conversing import a_message, answer, converse, failing, sent
 from tests.connectors.providers.fake_github import FakeGitHub
 from tests.receiver import Answer, Received, Receiver
 
@@ -486,11 +486,49 @@ def test_the_repositories_that_workloads_may_choose_may_be_given_by_their_addres
     assert config.routing_repos == ["myorg/team", "other/*"]
 
 
-def test_a_repository_that_only_a_workload_chose_does_not_pause_the_connector() -> None:
+ROUTED = {"routing": {"github-repo": "myorg/team"}}
+
+
+@pytest.mark.parametrize(
+    "refusals",
+    [
+        [answer(404, {"message": "Not Found"})],
+        [answer(200, []), answer(403, {"message": "Resource not accessible by personal access token"})],
+        [answer(200, []), answer(410, {"message": "Issues are disabled"})],
+        [answer(200, []), answer(422, {"message": "Invalid", "errors": [{"field": "assignees"}]})],
+    ],
+)
+def test_what_a_workloads_repository_does_not_take_goes_to_the_connectors_own(
+    refusals: list[Response],
+) -> None:
     config = a_config(allow_routing=True, routing_repos="myorg/*")
-    message = a_message(routing={"github-repo": "myorg/gone"})
-    error = failing(GITHUB.send(config, Dispatch("d", message)), answer(404, {"message": "Not Found"}))
-    assert (error.reason, error.disable, error.retry) == (Reason.GONE, False, False)
+    opened = answer(201, {"number": 7, "labels": [{"name": "kubegraf"}]})
+    conversation = GITHUB.send(config, Dispatch("d", a_message(**ROUTED)))
+
+    requests, receipt = converse(conversation, *refusals, answer(200, []), opened)
+
+    assert isinstance(requests[-1], Request)
+    assert requests[-1].url == "https://api.github.com/repos/myorg/my-repo/issues"
+    assert receipt.remote["repo"] == "myorg/my-repo"
+    assert receipt.note.startswith("Written in myorg/my-repo: myorg/team, which the workload asks for,")
+
+
+def test_what_was_opened_in_a_repository_that_only_a_workload_chose_ends_there_or_fails() -> None:
+    config = a_config(allow_routing=True, routing_repos="myorg/*")
+    remote = {"kind": "issue", "repo": "myorg/team", "number": 7, "event": a_message().id}
+    dispatch = Dispatch("d", a_message(**ROUTED, **RESOLVED), remote)
+
+    error = failing(GITHUB.send(config, dispatch), answer(403, NO_RIGHT))
+
+    assert (error.reason, error.disable, error.retry) == (Reason.AUTH, False, False)
+
+
+def test_a_token_that_is_revoked_pauses_the_connector_whoever_chose_the_repository() -> None:
+    config = a_config(allow_routing=True, routing_repos="myorg/*")
+
+    error = failing(GITHUB.send(config, Dispatch("d", a_message(**ROUTED))), answer(401, {}))
+
+    assert (error.reason, error.disable) == (Reason.AUTH, True)
 
 
 # --- What GitHub's refusals mean ------------------------------------------------------------------------
