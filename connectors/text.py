@@ -24,6 +24,8 @@ _PASSED = dict(zip(Severity, "🟥🟧🟨🟦⬜", strict=True))
 _HARMFUL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufeff]")
 _LINE_BREAKS = re.compile("\r\n|[\r\u2028\u2029\x85]")
 _JOINERS = "\u200d\ufe0e\ufe0f"  # a cut beside one of these would show half an emoji
+_SKIN_TONES = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
+_FLAG_LETTERS = frozenset(map(chr, range(0x1F1E6, 0x1F200)))
 _WORD_AT_MOST = 40  # how far back a cut looks for a space before it cuts inside a word
 _LINK = re.compile(r"https?://[^\s<>|\"\x00-\x1f\x7f]+")
 _LONGEST_LINK = 2000  # what browsers and services take; longer ones make a service refuse the whole message
@@ -65,9 +67,25 @@ def _cut(text: str, at: int) -> int:
     for space in range(at, max(0, at - min(at // 4, _WORD_AT_MOST)), -1):
         if text[space].isspace():
             return space
-    while at > 0 and (unicodedata.combining(text[at]) or text[at] in _JOINERS or text[at - 1] in _JOINERS):
+    while at > 0 and _is_one(text, at):
         at -= 1
     return at
+
+
+def _is_one(text: str, at: int) -> bool:
+    """Whether what stands before and after that place is one character to a reader."""
+    before, after = text[at - 1], text[at]
+    if after in _FLAG_LETTERS and before in _FLAG_LETTERS:  # two are a flag
+        letters = at
+        while letters and text[letters - 1] in _FLAG_LETTERS:
+            letters -= 1
+        return (at - letters) % 2 == 1
+    return (
+        before in _JOINERS
+        or after in _JOINERS
+        or after in _SKIN_TONES
+        or unicodedata.category(after).startswith("M")  # accents, and vowels that are written as marks
+    )
 
 
 def standing(message: Message) -> str:

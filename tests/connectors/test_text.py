@@ -47,6 +47,14 @@ def test_a_family_emoji_is_not_cut_in_half() -> None:
     assert text.shorten("ab👩‍👩‍👧cd", 6) == "ab…"
 
 
+@pytest.mark.parametrize(
+    ("value", "limit", "shown"),
+    [("a🇪🇺🇫🇷🇩🇪", 5, "a🇪🇺…"), ("🇪🇺🇫🇷🇩🇪", 4, "🇪🇺…"), ("👍🏽👍🏽👍🏽", 4, "👍🏽…"), ("किकिकि", 4, "कि…")],
+)
+def test_a_flag_a_hand_and_a_syllable_are_not_cut_in_half(value: str, limit: int, shown: str) -> None:
+    assert text.shorten(value, limit) == shown
+
+
 def test_a_letter_keeps_its_accents() -> None:
     assert text.shorten("abce\u0301e\u0301", 6) == "abce\u0301…"
 
