@@ -26,13 +26,27 @@ def client_address(request: HttpRequest) -> str | None:
     added at its end: KUBEGRAF_TRUSTED_PROXIES says how many they are.
     """
     proxies: int = settings.TRUSTED_PROXIES
+    remote: str = request.META.get("REMOTE_ADDR", "")
     forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
     if proxies and len(forwarded) >= proxies:
-        try:
-            return str(ipaddress.ip_address(forwarded[-proxies].strip("[]")))
-        except ValueError:
-            pass
-    return request.META.get("REMOTE_ADDR") or None
+        return _counted_as(forwarded[-proxies].strip("[]")) or _counted_as(remote)
+    return _counted_as(remote)
+
+
+def _counted_as(text: str) -> str | None:
+    """An address as it is counted; None of what is none.
+
+    Whoever has an IPv6 address has the 2^64 of its network, and would have five guesses with each of them.
+    """
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(address), 64), strict=False).network_address)
 
 
 def is_no_guess(request: HttpRequest, credentials: dict[str, Any] | None = None) -> bool:

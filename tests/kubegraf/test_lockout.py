@@ -92,7 +92,9 @@ def test_wrong_tokens_shut_nobody_out() -> None:
         (2, "203.0.113.9", "192.0.2.1"),  # it did not come by the proxies
         (1, "", "192.0.2.1"),
         (1, "nonsense", "192.0.2.1"),
-        (1, "2001:db8::1", "2001:db8::1"),
+        (1, "2001:db8::1", "2001:db8::"),
+        (1, "[2001:db8:0:1:a::1]", "2001:db8:0:1::"),
+        (1, "::ffff:203.0.113.9", "203.0.113.9"),
     ],
 )
 def test_only_what_trusted_proxies_say_of_an_address_is_believed(
@@ -107,3 +109,10 @@ def test_who_writes_another_address_into_the_header_is_counted_all_the_same() ->
     for number in range(5):
         answer = enter("root", WRONG, **{"X-Forwarded-For": f"203.0.113.{number}"})
     assert answer.status_code == 429
+
+
+def test_who_has_a_network_of_ipv6_addresses_has_five_guesses_with_all_of_them() -> None:
+    for number in range(5):
+        answer = enter("root", WRONG, f"2001:db8::{number}")
+    assert answer.status_code == 429
+    assert enter("root", WRONG, "2001:db8:0:1::1").status_code == 200
