@@ -169,6 +169,7 @@ class Ingest:
             return
         detector = detector_of(decision)
         event = self._draft(decision, obj)
+        event.occurred_at = decision.since
         event.inhibited_by_id = self._evaluation.inhibitor(detector, decision.sighting)
         if detector.only_news and event.occurred_at < self._registered:
             event.muted = "It was so before the cluster was registered."

@@ -40,7 +40,8 @@ class Sighting:
 class Open:
     """A problem has come up and has held long enough. The event to be written gets this id.
 
-    `count` is how many objects have it, and `times` how often it has happened, if that is what it does.
+    `count` is how many objects have it, `times` how often it has happened, if that is what it does, and
+    `since` when it began.
     """
 
     problem: ProblemKey
@@ -48,6 +49,7 @@ class Open:
     sighting: Sighting
     count: int
     at: datetime
+    since: datetime
     times: int = 1
 
 
@@ -270,9 +272,11 @@ class Tracker:
         state.times += 1
         state.over_since = happened if state.over_since is None else max(state.over_since, happened)
         self._wait(problem)
-        decision = Update if state.event_id else Open
-        state.event_id = state.event_id or uuid7()
-        return [decision(problem, state.event_id, state.latest, len(state.sightings), at, state.times)]
+        count, times = len(state.sightings), state.times
+        if state.event_id is None:
+            state.event_id = uuid7()
+            return [Open(problem, state.event_id, state.latest, count, at, happened, times)]
+        return [Update(problem, state.event_id, state.latest, count, at, times)]
 
     def _resumed(self, problem: ProblemKey, at: datetime) -> datetime:
         """Since when it counts as waiting: since now, unless it did so when this tracker began."""
@@ -310,7 +314,7 @@ class Tracker:
                 return []
             self._wait_no_more(problem)
             state.event_id = uuid7()
-            return [Open(problem, state.event_id, state.latest, len(state.sightings), now)]
+            return [Open(problem, state.event_id, state.latest, len(state.sightings), now, state.since)]
         if state.event_id is not None and state.over_since is not None:
             if now - state.over_since < timedelta(seconds=state.options.clear_after):
                 return []

@@ -180,6 +180,16 @@ def test_an_autoscaler_that_waits_to_be_told_does_so_through_two_restarts(story:
     assert told() == [("hpa_maxed", "firing", 300)]
 
 
+def test_what_was_waited_for_began_when_it_was_first_seen_and_not_when_it_was_told(story: Story) -> None:
+    story.shows(10, endpoints(("web-1", UNREADY), created=written(-9000)), autoscaler(refused=True))
+    story.passes(400)
+
+    assert [(event.occurred_at, event.first_seen) for event in Event.objects.order_by("first_seen")] == [
+        (at(10), at(70)),
+        (at(10), at(310)),
+    ]
+
+
 def test_what_is_over_before_a_restart_is_resolved_when_it_would_have_been(story: Story) -> None:
     story.shows(0, autoscaler(refused=True))
     story.passes(300)
