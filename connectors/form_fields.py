@@ -9,8 +9,6 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.template.loader import render_to_string
-from django.utils.safestring import SafeString
 from unfold.widgets import INPUT_CLASSES, TEXTAREA_CLASSES, UnfoldAdminTextareaWidget
 
 from connectors import wellformed
@@ -48,10 +46,6 @@ class SecretWidget(forms.Widget):
             "clear_name": f"{name}-clear",
         }
         return context
-
-    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
-        """The markup, from the project's own templates, which form renderers do not look in."""
-        return render_to_string(self.template_name, self.get_context(name, value, attrs))
 
     def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> Any:
         """The text entered; else whether to keep or to clear what is stored."""

@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
-from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.safestring import SafeString
 from unfold.widgets import CHECKBOX_CLASSES, INPUT_CLASSES, RADIO_CLASSES, TEXTAREA_CLASSES
 
 from events import catalog
@@ -20,17 +18,7 @@ from events.schedule import DAYS
 from events.watched import watched_types
 
 
-class _OwnMarkup:
-    """Renders from the project's own templates, which form renderers do not look in."""
-
-    template_name = ""
-
-    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
-        """The markup."""
-        return render_to_string(self.template_name, self.get_context(name, value, attrs))  # type: ignore[attr-defined]  # the widget's own
-
-
-class EventTypesWidget(_OwnMarkup, forms.CheckboxSelectMultiple):
+class EventTypesWidget(forms.CheckboxSelectMultiple):
     """Event types as cards, one for each category."""
 
     template_name = "events/widgets/event_types.html"
@@ -53,7 +41,7 @@ def _known(name: str) -> dict[str, Any]:
     return {"severity": event_type.severity.value, "only_reported": name not in watched_types()}
 
 
-class SeverityWidget(_OwnMarkup, forms.RadioSelect):
+class SeverityWidget(forms.RadioSelect):
     """Severities side by side, each with what reaches it."""
 
     template_name = "events/widgets/severity.html"
@@ -80,7 +68,7 @@ class NamesWidget(forms.Textarea):
         return dict(super().get_context(name, value, {**(attrs or {}), "data-kg-url": address}))
 
 
-class ConditionsWidget(_OwnMarkup, forms.Textarea):
+class ConditionsWidget(forms.Textarea):
     """Conditions as JSON; with scripts, a row for each."""
 
     template_name = "events/widgets/conditions.html"
@@ -102,7 +90,7 @@ class ConditionsWidget(_OwnMarkup, forms.Textarea):
         return context
 
 
-class ScheduleWidget(_OwnMarkup, forms.Widget):
+class ScheduleWidget(forms.Widget):
     """Always, or the days and times at which a connector is told."""
 
     template_name = "events/widgets/schedule.html"

@@ -72,12 +72,16 @@ INSTALLED_APPS = [
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "django.forms",
     "csp",
     "axes",
     "connectors",
     "events",
     "kubegraf",
 ]
+
+# Inputs, too, are drawn from the project's own templates where it has some: it replaces some of the theme's.
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 MIDDLEWARE = [
     "kubegraf.health.HealthMiddleware",

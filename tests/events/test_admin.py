@@ -193,6 +193,13 @@ def test_events_are_found_by_filters_and_search(
     assert len(answer.context["cl"].result_list) == found
 
 
+def test_a_subscription_offers_no_menu_of_windows_beside_its_connector(admin_client: Client) -> None:
+    make_connector()
+    html = admin_client.get(page("subscription_add")).text
+    assert 'name="connector"' in html
+    assert "_popup=1" not in html
+
+
 # --- The admin as a whole -------------------------------------------------------------------------------
 
 
