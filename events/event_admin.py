@@ -196,7 +196,6 @@ class EventAdmin(LookingBackPage[Event]):
             "severity": badge(event.severity),
             "badges": event_page.badges(event),
             "standing": event_page.standing(event, now),
-            "since": moments.shown(event.occurred_at, now),
             "cluster_url": reverse("admin:events_cluster_change", args=(event.cluster_id,))
             if event.cluster_id is not None and user.has_perm("events.view_cluster")
             else "",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, expect
@@ -15,6 +17,7 @@ from connectors.models import Delivery
 from events import handling
 from events.models import Event, Silence
 from events.record import Batch, write
+from tests.browser.conftest import sign_in
 from tests.browser.looking import look, picture
 from tests.making import make_cluster, make_connector, make_event, make_silence, make_subscription
 
@@ -159,6 +162,26 @@ def test_an_event_is_acknowledged_silenced_and_resolved(page: Page, record: Even
     other.refresh_from_db()
     assert (other.status, other.acknowledged_by, other.note) == ("resolved", "admin", "looking")
     assert Silence.objects.get().reason == "A known fault"
+
+
+def test_with_colours_of_ones_own_no_box_looks_checked_and_bars_are_seen(
+    open_browser: Callable[..., Page], admin: User, record: Event
+) -> None:
+    page = sign_in(open_browser(forced_colors="active"), admin)
+    page.goto(reverse("admin:events_event_changelist"))
+    sign = "box => getComputedStyle(box, '::after').content"
+    assert page.locator("#result_list input.action-select").first.evaluate(sign) == "none"
+    adjusted = "part => getComputedStyle(part).forcedColorAdjust"
+    assert page.locator(".kg-part").first.evaluate(adjusted) == "none"
+
+
+def test_on_paper_an_event_has_exact_times_and_nothing_to_press(page: Page, record: Event) -> None:
+    page.goto(page_of(record))
+    page.emulate_media(media="print")
+    expect(page.get_by_role("button", name="Copy the command").first).to_be_hidden()
+    expect(page.get_by_text("Acknowledge…")).to_be_hidden()
+    after = page.locator(".kg-time").first.evaluate("time => getComputedStyle(time, '::after').content")
+    assert re.search(r" UTC", after)
 
 
 def test_the_bars_lead_to_their_events_by_keyboard(page: Page, record: Event) -> None:

@@ -49,3 +49,11 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   theme.adminTheme = "";
   theme.adminTheme = chosen;
 });
+
+/* Paper is white: what is printed in the dark would be light on it. */
+let dark = false;
+window.addEventListener("beforeprint", () => {
+  dark = document.documentElement.classList.contains("dark");
+  document.documentElement.classList.remove("dark");
+});
+window.addEventListener("afterprint", () => document.documentElement.classList.toggle("dark", dark));
