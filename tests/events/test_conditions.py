@@ -23,6 +23,8 @@ def facts(**more: object) -> EventFacts:
         (["staging", "prod*"], "production", True),
         (["staging", "dev"], "production", False),
         ("production", "", False),
+        ("Production", "production", False),
+        ("prod-[ab]", "prod-b", True),
     ],
 )
 def test_a_namespace_is_a_name_a_pattern_or_a_list(
@@ -49,6 +51,34 @@ def test_every_condition_must_hold() -> None:
     reason = first_that_fails(conditions, facts(namespace="production", details={"restart_count": 2}))
     assert reason is not None
     assert "restart_count" in reason
+
+
+def test_a_condition_that_is_not_known_holds_of_nothing() -> None:
+    assert first_that_fails({"colour": "red"}, facts()) == "the condition 'colour' is not known"
+
+
+FACTS_OF = {
+    "namespace": ("shop", {"namespace": "shop"}),
+    "cluster": ("east", {"cluster": "east"}),
+    "resource": ("Pod/*", {"resource": "Pod/web-1"}),
+    "title": ("*OOM*", {"title": "OOM kill of web"}),
+    "count": (2, {"count": 2}),
+    "cost_threshold": (1000, {"details": {"monthly_cost": 1000}}),
+    "restart_count": (5, {"details": {"restart_count": 5}}),
+    "exit_code": (137, {"details": {"exit_code": 137}}),
+    "replicas": (3, {"details": {"replicas": 3}}),
+}
+
+
+@pytest.mark.parametrize("key", CONDITIONS)
+def test_each_condition_looks_at_one_fact_of_its_own(key: str) -> None:
+    value, _ = FACTS_OF[key]
+
+    held_by = [
+        name for name, (_, more) in FACTS_OF.items() if not first_that_fails({key: value}, facts(**more))
+    ]
+
+    assert held_by == [key]
 
 
 def test_an_unknown_key_is_named_with_what_may_have_been_meant() -> None:

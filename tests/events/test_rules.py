@@ -35,13 +35,15 @@ def test_rules_are_found_by_type_and_by_namespace() -> None:
         rule(6, 6, types=frozenset({"node_unhealthy"})),
         rule(7, 7, namespaces=["other"]),
         rule(8, 8, namespaces=["oth?r"]),
-    ) == [1, 2, 3, 4, 5]
+        rule(9, 9, namespaces=["sh[ao]p"]),
+    ) == [1, 2, 3, 4, 5, 9]
 
 
 def test_of_one_connectors_rules_the_oldest_that_wants_it_counts() -> None:
     assert wanting(
         rule(9, namespaces=["shop"]), rule(3, types=frozenset({"pod_crash_loop"})), rule(2, namespaces=["x"])
     ) == [3]
+    assert wanting(rule(9), rule(3)) == [3]
 
 
 def current() -> list[int]:
