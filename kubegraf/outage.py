@@ -1,4 +1,4 @@
-"""A database that is away, or cannot be written to: told in one line, and not by every task that meets it.
+"""A database that is away or a broker that is full: told in one line, and not by every task that meets it.
 
 All that beat asks for looks for what is so now. What a task could not do is found by the next one, seconds
 later, so that it is no fault of the task's, and there is nothing in it for anybody to look into.
@@ -14,6 +14,7 @@ from typing import Any
 
 import celery
 from django.db import InterfaceError, OperationalError
+from redis.exceptions import OutOfMemoryError
 
 logger = logging.getLogger(__name__)
 
@@ -109,3 +110,27 @@ class Seldom(logging.Filter):
             return False
         self._last = record.created
         return True
+
+
+class BrokerFull(Seldom):
+    """Has it told in one line a minute that the broker has no memory left, in place of tracebacks.
+
+    Beat meets that with every task that it is to send, and a worker every five seconds.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is about something else, or the first for a while; then in these words."""
+        if not _is_full(record.exc_info[1] if record.exc_info else None):
+            return True
+        record.msg, record.args, record.exc_info = _FULL, (), None
+        return super().filter(record)
+
+
+_FULL = "the broker's memory is full, and it takes no tasks: what is to be sent waits until it has room"
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Whether that is what it comes from."""
+    while error is not None and not isinstance(error, OutOfMemoryError):
+        error = error.__cause__ or error.__context__
+    return error is not None

@@ -17,6 +17,7 @@ from django.contrib.auth.models import User
 from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.utils import timezone
+from redis.exceptions import OutOfMemoryError
 
 from connectors import tally
 from connectors.engine import quarantine
@@ -304,3 +305,42 @@ def test_of_a_logger_that_repeats_itself_one_line_a_minute_is_let_through() -> N
     seldom, record = outage.Seldom(), logging.makeLogRecord({"created": 1_000_000.0})
     later = logging.makeLogRecord({"created": 1_000_061.0})
     assert [seldom.filter(each) for each in (record, record, later, later)] == [True, False, True, False]
+
+
+def failed(error: BaseException, created: float = 1_000_000.0) -> logging.LogRecord:
+    """What beat logs of a task that it could not send."""
+    said = {"msg": "Message Error: %s\n%s", "args": (error, ["the stack"]), "created": created}
+    return logging.makeLogRecord({**said, "exc_info": (type(error), error, None)})
+
+
+def full() -> BaseException:
+    """What a task that a full broker refuses ends with."""
+    sending = ConnectionError("the broker")
+    sending.__cause__ = OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
+    scheduling = RuntimeError("Couldn't apply scheduled task sweep")
+    scheduling.__context__ = sending
+    return scheduling
+
+
+def test_that_the_broker_is_full_is_told_in_one_line_and_no_traceback() -> None:
+    record = failed(full())
+
+    assert outage.BrokerFull().filter(record)
+
+    assert (record.getMessage(), record.exc_info) == (
+        "the broker's memory is full, and it takes no tasks: what is to be sent waits until it has room",
+        None,
+    )
+
+
+def test_that_the_broker_is_full_is_told_once_a_minute() -> None:
+    seldom = outage.BrokerFull()
+    records = [failed(full(), 1_000_000.0 + seconds) for seconds in (0, 2, 59, 61)]
+    assert [seldom.filter(record) for record in records] == [True, False, False, True]
+
+
+def test_what_else_goes_wrong_with_the_broker_is_told_as_it_is() -> None:
+    seldom, record = outage.BrokerFull(), failed(ConnectionError("gone"))
+    assert [seldom.filter(record), seldom.filter(record)] == [True, True]
+    assert record.getMessage() == "Message Error: gone\n['the stack']"
+    assert record.exc_info is not None
