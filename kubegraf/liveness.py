@@ -12,8 +12,7 @@ import time
 from typing import Any
 
 from celery import bootsteps
-from celery.beat import PersistentScheduler, SchedulingError
-from kombu.exceptions import OperationalError
+from celery.beat import PersistentScheduler
 
 from connectors import heartbeat
 
@@ -70,14 +69,6 @@ class Scheduler(PersistentScheduler):
         """Send what is due; the seconds until the next round."""
         heartbeat.beat()
         return min(super().tick(*args, **options), heartbeat.INTERVAL)
-
-    def apply_entry(self, entry: Any, producer: Any = None) -> None:
-        """Send one, or say in a line that the broker does not take it; it is due again in a moment."""
-        try:
-            self.apply_async(entry, producer=producer, advance=False)
-        except SchedulingError as error:
-            refused = isinstance(error.__context__, OperationalError)
-            logger.error("%s", error, exc_info=not refused)
 
     def _ensure_connected(self) -> Any:
         # The first round waits in here until there is a broker.

@@ -1,4 +1,4 @@
-"""A database that is away or a broker that is full: told in one line, and not by every task that meets it.
+"""A database that is away, or a broker that takes nothing: told in one line, not by every task that meets it.
 
 All that beat asks for looks for what is so now. What a task could not do is found by the next one, seconds
 later, so that it is no fault of the task's, and there is nothing in it for anybody to look into.
@@ -13,6 +13,7 @@ from math import inf
 from typing import Any
 
 import celery
+import kombu.exceptions
 from django.db import InterfaceError, OperationalError
 from redis.exceptions import OutOfMemoryError
 
@@ -112,25 +113,30 @@ class Seldom(logging.Filter):
         return True
 
 
-class BrokerFull(Seldom):
-    """Has it told in one line a minute that the broker has no memory left, in place of tracebacks.
+class NotTaken(Seldom):
+    """Has it told in one line a minute that the broker takes no tasks, in place of tracebacks.
 
     Beat meets that with every task that it is to send, and a worker every five seconds.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether it is about something else, or the first for a while; then in these words."""
-        if not _is_full(record.exc_info[1] if record.exc_info else None):
+        why = _refusal(record.exc_info[1] if record.exc_info else None)
+        if not why:
             return True
-        record.msg, record.args, record.exc_info = _FULL, (), None
+        record.msg, record.args, record.exc_info = _NOT_TAKEN, (why,), None
         return super().filter(record)
 
 
-_FULL = "the broker's memory is full, and it takes no tasks: what is to be sent waits until it has room"
+_NOT_TAKEN = "the broker takes no tasks (%s): what is to be sent waits until it does"
 
 
-def _is_full(error: BaseException | None) -> bool:
-    """Whether that is what it comes from."""
-    while error is not None and not isinstance(error, OutOfMemoryError):
+def _refusal(error: BaseException | None) -> str:
+    """Why the broker does not take a task, if that is what it comes from."""
+    while error is not None:
+        if isinstance(error, OutOfMemoryError):
+            return "its memory is full"
+        if isinstance(error, kombu.exceptions.OperationalError):
+            return str(error)
         error = error.__cause__ or error.__context__
-    return error is not None
+    return ""

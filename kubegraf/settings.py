@@ -386,7 +386,7 @@ LOGGING: dict[str, Any] = {
         "secrets": {"()": "connectors.secrets.RedactingFilter"},
         "no_fault": {"()": "kubegraf.outage.NoFault"},
         "seldom": {"()": "kubegraf.outage.Seldom"},
-        "broker_full": {"()": "kubegraf.outage.BrokerFull"},
+        "not_taken": {"()": "kubegraf.outage.NotTaken"},
     },
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["secrets"]},
@@ -398,10 +398,10 @@ LOGGING: dict[str, Any] = {
         "requests": {"level": "INFO"},
         "kubernetes": {"level": "INFO"},
         # A line for every task and every beat would bury the lines that say what happened.
-        "celery.beat": {"level": "WARNING", "filters": ["broker_full"]},
+        "celery.beat": {"level": "WARNING", "filters": ["not_taken"]},
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
-        "kombu.asynchronous.hub": {"filters": ["broker_full"]},
+        "kombu.asynchronous.hub": {"filters": ["not_taken"]},
         "django.request": {"filters": ["no_fault"]},
         # It tries to connect every second.
         "psycopg.pool": {"filters": ["seldom"]},

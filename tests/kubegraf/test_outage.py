@@ -325,22 +325,22 @@ def full() -> BaseException:
 def test_that_the_broker_is_full_is_told_in_one_line_and_no_traceback() -> None:
     record = failed(full())
 
-    assert outage.BrokerFull().filter(record)
+    assert outage.NotTaken().filter(record)
 
     assert (record.getMessage(), record.exc_info) == (
-        "the broker's memory is full, and it takes no tasks: what is to be sent waits until it has room",
+        "the broker takes no tasks (its memory is full): what is to be sent waits until it does",
         None,
     )
 
 
 def test_that_the_broker_is_full_is_told_once_a_minute() -> None:
-    seldom = outage.BrokerFull()
+    seldom = outage.NotTaken()
     records = [failed(full(), 1_000_000.0 + seconds) for seconds in (0, 2, 59, 61)]
     assert [seldom.filter(record) for record in records] == [True, False, False, True]
 
 
 def test_what_else_goes_wrong_with_the_broker_is_told_as_it_is() -> None:
-    seldom, record = outage.BrokerFull(), failed(ConnectionError("gone"))
+    seldom, record = outage.NotTaken(), failed(ConnectionError("gone"))
     assert [seldom.filter(record), seldom.filter(record)] == [True, True]
     assert record.getMessage() == "Message Error: gone\n['the stack']"
     assert record.exc_info is not None
