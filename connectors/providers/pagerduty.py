@@ -229,7 +229,13 @@ def _shortened(value: Any, longest: int) -> Any:
     if isinstance(value, str):
         return text.shorten(text.clean(value), longest)
     if isinstance(value, dict):
-        return {text.shorten(name, 100): _shortened(item, longest) for name, item in value.items()}
+        shown: JSONDict = {}
+        for name, item in value.items():
+            short = text.shorten(name, 100)
+            if short in shown:  # two long names that begin alike are still two
+                short = f"{short} ({len(shown) + 1})"
+            shown[short] = _shortened(item, longest)
+        return shown
     return [_shortened(item, longest) for item in value] if isinstance(value, list) else value
 
 

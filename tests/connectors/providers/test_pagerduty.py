@@ -234,6 +234,12 @@ def test_details_that_cannot_be_shortened_are_left_out_with_a_remark() -> None:
     }
 
 
+def test_two_details_with_long_names_that_begin_alike_are_both_sent() -> None:
+    request, _ = tell(a_message(details={"k" * 120 + "a": 1, "k" * 120 + "b": 2}))
+
+    assert sent(request)["payload"]["custom_details"]["details"] == {"k" * 99 + "…": 1, "k" * 99 + "… (2)": 2}
+
+
 def test_two_long_keys_that_begin_alike_are_two_problems() -> None:
     assert dedup_key(a_message(key="k" * 300 + "a")) != dedup_key(a_message(key="k" * 300 + "b"))
 
