@@ -7,6 +7,8 @@ from typing import Any
 from django.contrib.auth.models import Permission
 from rest_framework import serializers
 
+from kubegraf import roles
+
 
 class RightNames(serializers.ListField):
     """Rights by name. What is said wrong is told by its place in the list."""
@@ -18,22 +20,17 @@ class RightNames(serializers.ListField):
 
     def to_representation(self, data: Any) -> list[str]:
         """The names, sorted."""
-        return sorted(name_of(right) for right in data.all())
+        return sorted(roles.name_of(right) for right in data.all())
 
     def to_internal_value(self, data: Any) -> list[Permission]:
         """The rights of these names. Raises ValidationError."""
         names: list[str] = super().to_internal_value(data)
         codenames = {name.partition(".")[2] for name in names}
         found = Permission.objects.filter(codename__in=codenames).select_related("content_type")
-        known = {name_of(right): right for right in found}
+        known = {roles.name_of(right): right for right in found}
         errors: dict[Any, list[str]] = {
             place: ["There is no such right."] for place, name in enumerate(names) if name not in known
         }
         if errors:
             raise serializers.ValidationError(errors)
         return [known[name] for name in names]
-
-
-def name_of(right: Permission) -> str:
-    """app.codename."""
-    return f"{right.content_type.app_label}.{right.codename}"

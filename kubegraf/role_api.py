@@ -17,7 +17,7 @@ from connectors import query
 from connectors.editing import EditApi
 from connectors.rest import StrictModelSerializer
 from kubegraf import people, roles
-from kubegraf.rights_api import RightNames, name_of
+from kubegraf.rights_api import RightNames
 
 
 class RoleSerializer(StrictModelSerializer):
@@ -59,7 +59,7 @@ class RoleSerializer(StrictModelSerializer):
         errors: dict[Any, list[str]] = {
             place: ["You lack this right; you cannot give it."]
             for place, right in enumerate(rights)
-            if not giver.has_perm(name_of(right))
+            if not giver.has_perm(roles.name_of(right))
         }
         if errors:
             raise serializers.ValidationError(errors)
@@ -90,7 +90,7 @@ class RightSerializer(serializers.Serializer[Any]):
 
     def get_name(self, right: Permission) -> str:
         """app.codename."""
-        return name_of(right)
+        return roles.name_of(right)
 
 
 _HOLDERS = User.objects.filter(groups=OuterRef("pk")).order_by().values("groups")

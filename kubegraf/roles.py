@@ -88,10 +88,9 @@ def sync(**_: Any) -> None:
 
     Permissions that do not exist yet are left out; they come with the `migrate` that makes them.
     """
-    existing: dict[str, Permission] = {}
     codenames = {name.partition(".")[2] for role in ROLES.values() for name in role.permissions}
-    for permission in Permission.objects.filter(codename__in=codenames).select_related("content_type"):
-        existing[f"{permission.content_type.app_label}.{permission.codename}"] = permission
+    found = Permission.objects.filter(codename__in=codenames).select_related("content_type")
+    existing = {name_of(permission): permission for permission in found}
     for role in ROLES.values():
         group, _made = Group.objects.get_or_create(name=role.name)
         group.permissions.set([existing[name] for name in role.permissions if name in existing])
@@ -142,7 +141,12 @@ def may_give(giver: User, group: Group) -> bool:
 def rights_of(group: Group) -> list[str]:
     """Every right that a role gives, as app.codename."""
     rights = group.permissions.select_related("content_type")
-    return [f"{right.content_type.app_label}.{right.codename}" for right in rights]
+    return [name_of(right) for right in rights]
+
+
+def name_of(right: Permission) -> str:
+    """app.codename."""
+    return f"{right.content_type.app_label}.{right.codename}"
 
 
 def set_rights(group: Group, rights: Iterable[Permission]) -> None:
