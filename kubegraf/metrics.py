@@ -80,13 +80,14 @@ def exposition(request: HttpRequest) -> HttpResponse:
 
 
 def _is_known(request: HttpRequest) -> bool:
-    """Whether the request brings KUBEGRAF_METRICS_TOKEN, or an API token that may read, of an active user."""
+    """Whether the request brings KUBEGRAF_METRICS_TOKEN, or a token of somebody with a role that reads."""
     scheme, _, sent = request.headers["Authorization"].partition(" ")
     if scheme.lower() == "bearer":
         token: str = settings.METRICS_TOKEN
         return bool(token) and hmac.compare_digest(sent.strip().encode(), token.encode())
     try:
-        return TokenAuthentication().authenticate(Request(request)) is not None
+        found = TokenAuthentication().authenticate(Request(request))
+        return found is not None and found[0].is_staff
     except APIException:  # no token of ours, or one whose scope does not cover this
         return False
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -22,7 +22,7 @@ from connectors.models import Attempt, BreakerState, Connector, Delivery, Outcom
 from connectors.outbox import Order, delivery_for
 from events.models import Event, WatchState
 from events.record import Batch, write
-from kubegraf import pruning
+from kubegraf import pruning, roles
 from tests.calling import Caller
 from tests.making import make_cluster, make_connector, make_event, make_message
 from tests.receiver import Receiver
@@ -89,13 +89,23 @@ def test_the_configured_token_may() -> None:
     assert scrape().status_code == 200
 
 
-def test_an_api_token_may() -> None:
-    assert Caller().call("GET", "/metrics").status_code == 200
+def test_the_api_token_of_somebody_who_may_enter_the_console_may() -> None:
+    caller = Caller()
+    roles.give(caller.user, Group.objects.filter(name="Viewer"))
+    assert caller.call("GET", "/metrics").status_code == 200
+
+
+def test_the_api_token_of_somebody_who_has_lost_every_role_may_not() -> None:
+    caller = Caller()
+    roles.give(caller.user, Group.objects.filter(name="Viewer"))
+    roles.give(caller.user, [])
+    answer = caller.call("GET", "/metrics")
+    assert (answer.status_code, "kubegraf_" in answer.text) == (401, False)
 
 
 def test_the_api_token_of_somebody_who_was_deactivated_may_not() -> None:
-    caller = Caller()
-    User.objects.update(is_active=False)
+    caller = Caller(everything=True)
+    User.objects.update(is_active=False, is_staff=True)
     assert caller.call("GET", "/metrics").status_code == 401
 
 
