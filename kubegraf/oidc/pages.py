@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.contrib import admin, auth, messages
+from django.contrib import auth, messages
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -74,5 +74,4 @@ class Callback(OIDCAuthenticationCallbackView):  # type: ignore[misc]  # the lib
 
 def refusal(request: HttpRequest, words: str, status: int) -> HttpResponse:
     """The page that says why somebody does not come in."""
-    context = {**admin.site.each_context(request), "title": "You are not signed in", "words": words}
-    return render(request, "admin/not_signed_in.html", context, status=status)
+    return render(request, "not_signed_in.html", {"words": words}, status=status)

@@ -458,6 +458,18 @@ def test_a_provider_that_refuses_is_told_of_in_words(client: Client, provider: o
     assert (answer.status_code, "Signing in was not completed." in answer.text) == (403, True)
 
 
+@pytest.mark.parametrize("address", [START, "/oidc/callback/?error=access_denied&state=x"])
+def test_the_page_that_says_why_needs_nothing_that_its_policy_forbids(
+    client: Client, provider: oidc.Provider, address: str
+) -> None:
+    provider.issuer_said = "https://evil.example.com"
+    answer = client.get(address)
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    assert "You are not signed in" in answer.text
+    assert not any(part in answer.text for part in ("<style", "style=", "<script", "x-data", "x-cloak"))
+    assert f'href="{reverse("admin:login")}"' in answer.text
+
+
 def test_a_configuration_in_anothers_name_is_not_believed(client: Client, provider: oidc.Provider) -> None:
     provider.issuer_said = "https://evil.example.com"
     answer = client.get(START)
