@@ -36,7 +36,8 @@ class NodeScaledDown(Detector[Node, Options]):
     """A node that is gone. Why is told by what was last seen of it, its taints above all.
 
     One that was ready, or had been until a moment before, and about whose removal nothing was announced took
-    its pods with it, undrained: that is a failure rather than a scaling.
+    its pods with it, undrained: that is a failure rather than a scaling. Of a spot machine it is what was
+    to be expected now and then.
     """
 
     event_type = "node_scaled_down"
@@ -44,13 +45,14 @@ class NodeScaledDown(Detector[Node, Options]):
     options_class = Options
 
     def remember(self, obj: Node, before: Mapping[str, Any] | None, at: datetime) -> JSONDict:
-        """How the node is: who announced its removal, whether it is cordoned, and whether it is ready."""
+        """How the node is: who announced its removal, whether it is cordoned, spot, and ready."""
         known = next((each for each in obj.status.conditions or () if each.type == "Ready"), Condition())
         ready, changed = known.status == "True", known.last_transition_time
         until = changed if changed and not ready and obj.joins_until is None else None
         return {
             "removal": obj.removal,
             "cordoned": obj.spec.unschedulable,
+            "spot": obj.is_spot,
             "ready": ready,
             "ready_until": iso(until) if until else None,
         }
@@ -66,7 +68,7 @@ class NodeScaledDown(Detector[Node, Options]):
             key=change.ref.uid,
             title=f"Node {change.ref.name} was removed",
             description=_description(last, cause, lost),
-            severity=Severity.HIGH if lost else None,
+            severity=(Severity.MEDIUM if cause == "spot" else Severity.HIGH) if lost else None,
             details={
                 "node": change.ref.name,
                 "cause": cause,
@@ -89,7 +91,9 @@ def _cause(last: Mapping[str, Any]) -> str:
     removal = last.get("removal")
     if removal:  # whoever announces it cordons the node, too
         return CAUSES.get(removal, "unknown")
-    return "manual" if last.get("cordoned") else "unknown"
+    if last.get("cordoned"):
+        return "manual"
+    return "spot" if last.get("spot") else "unknown"
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -97,11 +101,12 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _description(last: Mapping[str, Any], cause: str, lost: bool) -> str:
-    if cause in WORDS:
+    if lost:
+        how = "was ready" if last.get("ready") else "had been ready until a moment before"
+        why = " Its cloud may have taken the machine back, which is a spot one." if cause == "spot" else ""
+        return f"It {how}, and nothing had announced it: its pods were not drained.{why}"
+    if cause in WORDS and (last.get("removal") or last.get("cordoned")):
         return WORDS[cause]
     if last.get("removal"):
         return f"It had been announced by the taint {last['removal']}."
-    if lost:
-        how = "was ready" if last.get("ready") else "had been ready until a moment before"
-        return f"It {how}, and nothing had announced it: its pods were not drained."
     return "It was not ready when it was last seen."

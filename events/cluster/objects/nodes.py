@@ -24,6 +24,18 @@ REMOVAL_TAINTS = (
 """How the taints begin that announce a removal, each under the name its project documents."""
 
 
+_SPOT_LABELS = frozenset(
+    {
+        ("cloud.google.com/gke-preemptible", "true"),
+        ("cloud.google.com/gke-spot", "true"),
+        ("eks.amazonaws.com/capacityType", "SPOT"),
+        ("karpenter.sh/capacity-type", "spot"),
+        ("kubernetes.azure.com/scalesetpriority", "spot"),
+    }
+)
+"""The labels by which clouds and Karpenter mark a machine that its cloud may take back at any time."""
+
+
 JOINING = timedelta(minutes=5)
 """How long a new node may take to be ready: its machine starts, and its network is set up."""
 _AT_THE_START = timedelta(seconds=30)
@@ -49,6 +61,11 @@ class Node(Object, frozen=True):
         """The key of the taint by which something announces that it is about to remove the node, or ""."""
         keys = (taint.key for taint in self.spec.taints or ())
         return next((key for key in keys if key.startswith(REMOVAL_TAINTS)), "")
+
+    @property
+    def is_spot(self) -> bool:
+        """Whether its cloud may take the machine back at any time."""
+        return not _SPOT_LABELS.isdisjoint((self.metadata.labels or {}).items())
 
     @property
     def joins_until(self) -> datetime | None:

@@ -50,6 +50,30 @@ def test_a_node_that_was_ready_and_just_vanished_is_high() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "label",
+    [
+        {"cloud.google.com/gke-preemptible": "true"},
+        {"cloud.google.com/gke-spot": "true"},
+        {"eks.amazonaws.com/capacityType": "SPOT"},
+        {"karpenter.sh/capacity-type": "spot"},
+        {"kubernetes.azure.com/scalesetpriority": "spot"},
+    ],
+)
+def test_a_spot_machine_that_just_vanished_was_taken_back_and_is_medium(label: dict[str, str]) -> None:
+    finding = gone(node(meta={"labels": label}))
+
+    assert (finding.details["cause"], finding.severity) == ("spot", Severity.MEDIUM)
+    assert finding.description == (
+        "It was ready, and nothing had announced it: its pods were not drained."
+        " Its cloud may have taken the machine back, which is a spot one."
+    )
+
+
+def test_a_machine_that_is_no_spot_one_is_not_taken_for_it() -> None:
+    assert gone(node(meta={"labels": {"karpenter.sh/capacity-type": "on-demand"}})).severity is Severity.HIGH
+
+
 def test_a_node_that_was_cordoned_was_removed_by_hand() -> None:
     finding = gone(node(cordoned=True))
 
