@@ -95,6 +95,24 @@ def test_subscriptions_are_removed_without_a_mouse(page: Page) -> None:
     assert Subscription.objects.count() == 0
 
 
+COVERED = """() => {
+  const one = document.activeElement, box = one.getBoundingClientRect();
+  const top = document.elementFromPoint(box.x + Math.min(box.width / 2, 10), box.bottom - 1);
+  return Boolean(top && top.closest("#submit-row") && !top.closest("#submit-row").contains(one));
+}"""
+
+
+def test_what_is_focused_is_not_covered_by_the_bar_with_the_buttons(page: Page) -> None:
+    make_connector()
+    page.goto("/admin/events/subscription/add/")
+    covered = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate(COVERED):
+            covered.append(page.evaluate(FOCUSED))
+    assert covered == []
+
+
 def test_menus_open_and_close_without_a_mouse(page: Page) -> None:
     page.goto("/admin/events/event/")
     expect(page.get_by_role("link", name="Events", exact=True)).to_have_attribute("aria-current", "page")
