@@ -111,9 +111,14 @@ def test_public_addresses_are_allowed(address: str) -> None:
         ("ff02::1", "a multicast address"),
         ("240.0.0.1", "a reserved address"),
         ("255.255.255.255", "a reserved address"),
+        ("192.0.0.8", "a reserved address"),
         ("192.0.2.1", "a reserved address"),
+        ("192.88.99.1", "a reserved address"),
+        ("198.51.100.1", "a reserved address"),
+        ("203.0.113.1", "a reserved address"),
         ("198.18.0.1", "a reserved address"),
         ("2001:db8::1", "a reserved address"),
+        ("3fff::1", "a reserved address"),
         ("4000::1", "a reserved address"),
         ("fec0::1", "a reserved address"),
         # IPv4 addresses within IPv6 addresses: mapped, compatible, translated, 6to4, Teredo.
@@ -161,6 +166,14 @@ def test_metadata_is_allowed_by_its_exact_address_alone(address: str) -> None:
 def test_what_an_allowed_network_embeds_is_still_looked_at() -> None:
     assert objection("2002:7f00:1::", "2002::/16") == "this machine itself"
     assert objection("2002:a9fe:a9fe::", "2002::/16", "169.254.0.0/16") == "the metadata service of a cloud"
+    assert objection("2001:0:7f00:1::", "2001::/32") == "this machine itself"
+    assert objection("2001:0:808:808:0:0:80ff:fffe", "2001::/32") == "this machine itself"
+    assert objection("64:ff9b:1::7f00:1", "64:ff9b:1::/48") == "this machine itself"
+    assert objection("::127.0.0.1", "::/96") == "this machine itself"
+
+
+def test_a_scope_hides_no_metadata_service() -> None:
+    assert objection("fd00:ec2::254%eth0", "fd00::/8") == "the metadata service of a cloud"
 
 
 def test_networks_that_cannot_be_read_are_told_in_words() -> None:
