@@ -205,6 +205,17 @@ def test_a_digest_takes_what_it_tells_of_with_it() -> None:
     assert cancelled_in_tally() == 3
 
 
+def test_a_cancelled_digest_leaves_what_was_told_by_itself() -> None:
+    connector = make_connector()
+    contents = queue(connector, "a", "b")
+    made = digest_of(connector, *contents)
+    Delivery.objects.filter(pk=contents[0].pk).update(status="delivered")
+
+    cancel([made], by="alice")
+
+    assert statuses(connector) == ["delivered", "cancelled", "cancelled"]
+
+
 def test_a_cancelled_digest_that_is_sent_after_all_settles_what_it_tells_of() -> None:
     connector = make_connector()
     contents = queue(connector, "a", "b")

@@ -167,6 +167,8 @@ def test_a_sender_that_was_taken_for_dead_writes_nothing_down() -> None:
 
     assert [attempt.outcome for attempt in Attempt.objects.all()] == ["unknown"]
     assert statuses(connector) == ["retrying"]
+    assert Connector.objects.get().last_success_at is None
+    assert [count.labels[1] for count in tally.totals()[tally.ATTEMPTS]] == ["unknown"]
 
 
 def test_what_has_ended_is_given_back_and_the_rest_stays_leased() -> None:

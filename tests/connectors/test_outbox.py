@@ -123,6 +123,7 @@ def test_what_was_over_before_it_could_be_sent_is_dropped_on_record() -> None:
 
     assert statuses(connector) == ["cancelled", "cancelled"]
     assert set(Delivery.objects.values_list("note", flat=True)) == {"It was over before it could be sent."}
+    assert not Delivery.objects.filter(settled_at=None).exists()
 
 
 @pytest.mark.django_db
@@ -137,14 +138,22 @@ def test_what_was_over_before_it_could_be_sent_is_kept_for_who_wants_it() -> Non
 
 
 @pytest.mark.django_db
-def test_a_resolve_of_what_was_tried_stays() -> None:
+@pytest.mark.parametrize(
+    ("status", "attempts"),
+    [
+        ("retrying", 1),
+        ("pending", 8),  # sent once more by hand
+        ("sending", 0),  # in a digest
+    ],
+)
+def test_a_resolve_of_what_was_tried_stays(status: str, attempts: int) -> None:
     connector = make_connector()
     [trigger] = enqueue([Order(connector, make_message(), "test")])
-    Delivery.objects.filter(pk=trigger).update(status="retrying", attempt_count=1)
+    Delivery.objects.filter(pk=trigger).update(status=status, attempt_count=attempts)
 
     enqueue([Order(connector, make_resolve(make_message()), "test")])
 
-    assert statuses(connector) == ["retrying", "pending"]
+    assert statuses(connector) == [status, "pending"]
 
 
 @pytest.mark.django_db

@@ -47,12 +47,13 @@ def status(delivery: Delivery) -> str:
 
 def test_a_redelivery_keeps_its_id_and_its_attempts() -> None:
     delivery = settled(make_connector())
-    Delivery.objects.filter(pk=delivery.pk).update(attempt_count=8, reason="timeout")
+    Delivery.objects.filter(pk=delivery.pk).update(attempt_count=8, reason="timeout", note="No answer.")
 
     assert redeliver([delivery]) == 1
 
     again = Delivery.objects.get(pk=delivery.pk)
-    assert (again.status, again.attempt_count, again.reason) == ("pending", 8, "")
+    assert (again.status, again.attempt_count) == ("pending", 8)
+    assert (again.reason, again.note, again.settled_at) == ("", "", None)
 
 
 def test_what_is_on_its_way_is_left_as_it_is() -> None:

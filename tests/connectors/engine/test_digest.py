@@ -10,8 +10,8 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from connectors import registry
-from connectors.engine.digest import ORIGIN
+from connectors import registry, tally
+from connectors.engine.digest import ORIGIN, gather
 from connectors.engine.digest_message import MOST, digest, parcels
 from connectors.engine.send import deliver
 from connectors.message import Message, Severity, Status
@@ -114,9 +114,13 @@ def test_a_digest_of_long_titles_stays_within_slacks_limit() -> None:
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+DOWN: Answer = (503, {}, b"down")
+
+
 def slack(receiver: Receiver, **more: object) -> Connector:
     connector = make_connector("slack", "slack", webhook_url=f"{receiver.url}/services/T0/B0/abc123")
     Connector.objects.filter(pk=connector.pk).update(**more)
+    connector.refresh_from_db()
     return connector
 
 
@@ -166,6 +170,9 @@ def test_a_storm_arrives_as_one_message_and_each_delivery_is_on_record(
         ("delivered", "Told in a digest.", 0, "")
     }
     assert not contents.filter(settled_at=None).exists()
+    assert made.priority == Severity.HIGH.rank
+    counted = {count.labels: count.amount for count in tally.totals()[tally.DELIVERIES]}
+    assert counted == {("slack", "delivered"): 38}
 
 
 def test_as_many_as_the_threshold_are_sent_one_by_one(
@@ -291,8 +298,9 @@ def test_when_a_digest_has_failed_to_the_end_so_have_its_contents(
 
 
 def test_what_was_in_a_refused_digest_is_sent_one_by_one(
-    receiver: Receiver, clock: time_machine.Traveller
+    receiver: Receiver, clock: time_machine.Traveller, settings: Any
 ) -> None:
+    settings.RETRY_SCHEDULE = [5]
     receiver.script([(400, {}, b"invalid_payload")])
     connector = slack(receiver, digest_after=2, rate_per_second=100)
     queue(connector, *storm(3))
@@ -304,6 +312,65 @@ def test_what_was_in_a_refused_digest_is_sent_one_by_one(
     assert set(Delivery.objects.filter(sent_in=made).values_list("status", "attempt_count")) == {
         ("delivered", 1)
     }
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"), [((400, {}, b"invalid_payload"), "invalid_message"), (DOWN, "server_error")]
+)
+def test_what_was_told_one_by_one_stays_so_when_its_digest_fails_once_more(
+    receiver: Receiver, clock: time_machine.Traveller, settings: Any, answer: Answer, reason: str
+) -> None:
+    settings.RETRY_SCHEDULE = []
+    connector = slack(receiver, digest_after=1)
+    queue(connector, *storm(3))
+    [made] = gather(connector)
+    Delivery.objects.exclude(pk=made.pk).update(status="delivered")
+    Delivery.objects.filter(pk=made.pk).update(status="failed")
+    receiver.script(lambda request: answer)
+
+    redeliver([made])
+    deliver(connector.pk)
+
+    made.refresh_from_db()
+    assert (made.status, made.reason) == ("failed", reason)
+    assert set(Delivery.objects.filter(sent_in=made).values_list("status", flat=True)) == {"delivered"}
+    assert len(receiver.requests) == 1
+
+
+def test_digests_are_not_put_into_a_digest(receiver: Receiver) -> None:
+    connector = slack(receiver, digest_after=1)
+    for number in range(2):
+        names = (f"{number}-a", f"{number}-b")
+        queue(connector, *(make_message(id=name, key=name, severity=Severity.HIGH) for name in names))
+        assert len(gather(connector)) == 1
+
+    assert gather(connector) == []
+
+
+def test_what_became_of_what_was_never_told_is_not_put_into_a_digest(receiver: Receiver) -> None:
+    connector = slack(receiver, digest_after=1)
+    told = storm(3)
+    queue(connector, *told)
+    Delivery.objects.update(status="failed", attempt_count=8)
+    queue(connector, *map(make_resolve, told))
+
+    deliver(connector.pk)
+
+    assert receiver.requests == []
+    assert statuses(connector) == ["failed"] * 3 + ["cancelled"] * 3
+
+
+def test_one_that_cannot_be_read_goes_alone_and_stops_no_digest(receiver: Receiver) -> None:
+    connector = slack(receiver, digest_after=1)
+    queue(connector, *storm(3))
+    unreadable = Delivery.objects.order_by("id")[0]
+    Delivery.objects.filter(pk=unreadable.pk).update(message={})
+
+    [made] = gather(connector)
+
+    assert Delivery.objects.filter(sent_in=made).count() == 2
+    unreadable.refresh_from_db()
+    assert (unreadable.status, unreadable.sent_in) == ("pending", None)
 
 
 def test_the_end_of_what_a_digest_told_of_is_a_message_of_its_own(

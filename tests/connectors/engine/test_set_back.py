@@ -84,6 +84,11 @@ def test_a_dead_sender_is_found_as_soon_as_ever() -> None:
 
     assert Lease.objects.get().until <= leases.clock() + leases.LENGTH
 
+    Lease.objects.update(until=leases.clock() - timedelta(seconds=1))
+    sweep()
+
+    assert Lease.objects.count() == 0
+
 
 def test_what_was_written_is_due_now(receiver: Receiver, clock: Traveller) -> None:
     connector = make_connector(url=receiver.url)
