@@ -188,6 +188,29 @@ def test_what_has_ended_is_given_back_and_the_rest_stays_leased() -> None:
     assert statuses(connector) == ["delivered"] * 2
 
 
+def test_what_a_service_has_only_accepted_is_on_record_as_that() -> None:
+    connector = make_connector()
+    queue(connector, "a")
+    claimed = claim(connector.pk)
+
+    Recorder(connector, claimed).record([(claimed.deliveries[0], Result(Receipt(accepted=True), None, []))])
+
+    assert (statuses(connector), Attempt.objects.get().outcome) == (["delivered"], "accepted")
+
+
+def test_why_a_connector_is_paused_is_what_was_answered_first() -> None:
+    connector = make_connector()
+    queue(connector, "a", "b")
+    claimed = claim(connector.pk)
+    recorder = Recorder(connector, claimed)
+
+    for row, words in zip(claimed.deliveries, ("Revoked.", "Gone."), strict=True):
+        recorder.record([(row, Result(None, SendError(Reason.AUTH, words, disable=True), []))])
+
+    assert statuses(connector) == ["retrying", "retrying"]
+    assert Connector.objects.get().paused_reason == "Revoked."
+
+
 def test_what_needs_no_sending_is_given_back_when_it_is_claimed() -> None:
     connector = make_connector()
     enqueue([Order(connector, make_message(), "test")])
