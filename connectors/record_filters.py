@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import MAXYEAR, UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -15,6 +15,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from connectors import registry, remedies
 from connectors.errors import Reason
@@ -69,15 +70,9 @@ class WhenFilter(admin.ListFilter):
                 "query_string": changelist.get_query_string({"since": word}, ["until"]),
                 "display": label.capitalize(),
             }
-        others = [
-            (name, value)
-            for name, values in changelist.filter_params.items()
-            if name not in names
-            for value in values
-        ]
         yield {
             "form": True,
-            "others": others,
+            "others": _kept(changelist, names),
             "since": _for_input(self.since),
             "until": _for_input(self.until),
         }
@@ -91,6 +86,46 @@ class OneOf(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Those that have it."""
         return queryset.filter(**{self.field: self.value()}) if self.value() else queryset
+
+
+FEW = 50
+"""Choices that each have a link of their own."""
+
+
+class NameFilter(admin.RelatedFieldListFilter):
+    """By a row that has a name: a link for each of a few, a list to choose from where there are more.
+
+    A thousand links would be half a megabyte, and bury the filters below them.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.many = len(self.lookup_choices) > FEW
+        if self.many:
+            self.template = "admin/record/choose_filter.html"
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[Any]:
+        """Their names alone: the rest of them may take decrypting."""
+        rows = field.remote_field.model._default_manager.order_by("name")
+        return list(rows.values_list("pk", "name"))
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        """A link for each, or what the form shows and what it keeps."""
+        if not self.many:
+            yield from super().choices(changelist)
+            return
+        names = self.expected_parameters()
+        chosen: Any = self.lookup_val or []
+        yield {
+            "name": self.lookup_kwarg,
+            "options": [(pk, name, str(pk) in chosen) for pk, name in self.lookup_choices],
+            "others": _kept(changelist, names),
+            "selected": bool(chosen or self.lookup_val_isnull),
+            "without": changelist.get_query_string(remove=names),
+            "none": self.include_empty_choice
+            and changelist.get_query_string({self.lookup_kwarg_isnull: "True"}, [self.lookup_kwarg]),
+            "none_words": capfirst(self.empty_value_display),
+        }
 
 
 class TypeFilter(OneOf):
@@ -131,10 +166,10 @@ class ReasonFilter(OneOf):
         return [(reason.value, remedies.label(reason)) for reason in Reason]
 
 
-def other_row(title: str, none: str) -> type[admin.RelatedFieldListFilter]:
+def other_row(title: str, none: str) -> type[NameFilter]:
     """A filter by a row that others refer to, which says in words what refers to none."""
 
-    class Named(admin.RelatedFieldListFilter):
+    class Named(NameFilter):
         def __init__(self, *args: Any, **more: Any) -> None:
             super().__init__(*args, **more)
             self.title = title
@@ -199,6 +234,16 @@ def moment_of(words: str) -> datetime:
     except ValueError:
         pass
     raise IncorrectLookupParameters(f"{words!r} is no time.")
+
+
+def _kept(changelist: Any, names: Collection[str | None]) -> list[tuple[str, str]]:
+    """What a filter's form leaves as it is: the other filters."""
+    return [
+        (name, value)
+        for name, values in changelist.filter_params.items()
+        if name not in names
+        for value in values
+    ]
 
 
 def _for_input(words: str) -> str:

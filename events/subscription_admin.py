@@ -20,6 +20,7 @@ from django.views.decorators.http import require_GET, require_POST
 from connectors.console import ConsolePage, RowsBeside
 from connectors.models import Connector
 from connectors.moments import shown
+from connectors.record_filters import NameFilter
 from events.backtest import DAYS, MOST_DAYS, backtest
 from events.models import Event, Subscription
 from events.subscription_form import DraftForm, OfNewConnectorForm, SubscriptionForm
@@ -111,7 +112,7 @@ class SubscriptionAdmin(_WithScript, ConsolePage[Subscription]):
     readonly_fields = ("outlook",)
     list_display = ("words", "connector", "enabled", "connector_delivered")
     list_display_links = ("words",)
-    list_filter = ("enabled", "min_severity", HoursFilter, "connector")
+    list_filter = ("enabled", "min_severity", HoursFilter, ("connector", NameFilter))
     list_select_related = ("connector",)
     list_per_page = 50
     show_full_result_count = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from connectors import console, dead_letters, looking_back, tasks
+from connectors import console, dead_letters, looking_back, record_filters, tasks
 from connectors.engine.claim import claim
 from connectors.engine.digest import ORIGIN
 from connectors.handover import Handover
@@ -74,6 +75,46 @@ def test_the_list_is_narrowed_by_what_is_asked_for(
     answer = admin_client.get(DELIVERIES, query)
 
     assert {delivery.message_id for delivery in listed(answer)} == found
+
+
+def options(page: str) -> list[str]:
+    """The choices of the list of connectors, as they stand in the page."""
+    return re.findall(r"<option value=[^>]*>[^<]*</option>", page.partition('name="connector__id__exact"')[2])
+
+
+def test_of_many_connectors_one_is_chosen_from_a_list(
+    admin_client: Client, hook: Connector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record_filters, "FEW", 1)
+    other = make_connector(name="other")
+
+    page = admin_client.get(DELIVERIES, {"connector__id__exact": other.pk, "status__exact": "failed"}).text
+
+    assert options(page) == [
+        '<option value=""></option>',
+        f'<option value="{hook.pk}">{hook.name}</option>',
+        f'<option value="{other.pk}" selected>other</option>',
+    ]
+    assert '<input type="hidden" name="status__exact" value="failed">' in page
+
+
+def test_of_few_connectors_each_has_a_link(admin_client: Client, hook: Connector) -> None:
+    make_connector(name="other")
+    page = admin_client.get(DELIVERIES).text
+    assert options(page) == []
+    assert f'href="?connector__id__exact={hook.pk}"' in page
+
+
+def test_what_is_left_of_deleted_connectors_is_found_beside_a_list_of_many(
+    admin_client: Client, hook: Connector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record_filters, "FEW", 0)
+    make_delivery(hook, message_id="kept")
+    left = make_delivery(make_connector(name="other"), message_id="left")
+    Delivery.objects.filter(pk=left.pk).update(connector=None)
+    [query] = re.findall(r'href="\?([^"]*)">Since deleted</a>', admin_client.get(DELIVERIES).text)
+
+    assert listed(admin_client.get(f"{DELIVERIES}?{query}")) == [left]
 
 
 @pytest.mark.parametrize(
