@@ -121,7 +121,10 @@ class ConsolePage(ModelAdmin[M]):
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """The list. Raises IncorrectLookupParameters, too, for what the database cannot hold."""
+        """The list. Raises IncorrectLookupParameters, too, for what no database can hold."""
+        if any("\0" in value for _, values in request.GET.lists() for value in values):
+            # SQLite would look for it, and find nothing.
+            raise IncorrectLookupParameters("No text has a NUL.")
         try:
             return super().get_changelist_instance(request)
         except (OverflowError, DataError) as error:
