@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -238,21 +239,18 @@ def watch_once(cluster: Cluster, *, show: Print | None = None) -> list[Problem]:
 
     That something is not installed counts only where nothing is: then that is no API server.
     """
-    session = Session(cluster)
-    enricher = Enricher(session, cluster.namespaces)
-    ingest = Ingest(cluster, enrich=enricher)
     problems: list[Problem] = []
-    following = scopes(ingest.kinds, cluster.namespaces)
-    for kind, namespace in following:
-        observations = Informer(session, kind, namespace).list()
-        try:
-            while batch := list(islice(observations, BATCH)):
-                _take_in(ingest, cluster, batch, batch[-1].at, show)
-        except ClusterError as error:
-            problems.append(Problem(kind.resource.plural, error.text, error.kind))
-    _take_in(ingest, cluster, (), _now(), show)
-    enricher.close()
-    session.close()
+    with closing(Session(cluster)) as session, closing(Enricher(session, cluster.namespaces)) as enricher:
+        ingest = Ingest(cluster, enrich=enricher)
+        following = scopes(ingest.kinds, cluster.namespaces)
+        for kind, namespace in following:
+            observations = Informer(session, kind, namespace).list()
+            try:
+                while batch := list(islice(observations, BATCH)):
+                    _take_in(ingest, cluster, batch, batch[-1].at, show)
+            except ClusterError as error:
+                problems.append(Problem(kind.resource.plural, error.text, error.kind))
+        _take_in(ingest, cluster, (), _now(), show)
     if len(problems) == len(following):
         return problems
     return [problem for problem in problems if problem.kind != Trouble.NOT_FOUND]
