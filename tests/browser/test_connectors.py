@@ -101,3 +101,14 @@ def test_the_pages_of_connectors_fit_and_have_no_barriers(page: Page) -> None:
             expect(page.locator("#kg-preview")).not_to_have_attribute("aria-busy", "true")
         wrong += look(page, name)
     assert wrong == []
+
+
+def test_the_preview_moves_with_the_form_and_covers_nothing_beneath_it(page: Page) -> None:
+    connector = make_connector()
+    delivery_for(Order(connector, make_message(), "test")).save(force_insert=True)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(f"{LIST}{connector.pk}/change/")
+    page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    lower = "one => one.getBoundingClientRect().bottom"
+    upper = "one => one.getBoundingClientRect().top"
+    assert page.locator("#kg-preview").evaluate(lower) <= page.locator(".kg-latest").evaluate(upper)
