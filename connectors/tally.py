@@ -38,7 +38,7 @@ STEPS: tuple[float, ...] = (
 DAY = timedelta(hours=24)
 KEPT = timedelta(days=8)
 """How long the hours are kept of what is counted for no connector alone: a week, and the day it began on."""
-# Rows merged in one transaction, which takes a few tens of milliseconds.
+# Rows merged in one transaction, which takes a fraction of a second.
 MERGED_AT_ONCE = 2_000
 
 
@@ -279,7 +279,14 @@ def _merge_some() -> int:
             connector_id__in={row.connector_id for row in fresh if row.connector_id is not None}
         )
         same_hours = (of_connectors | Q(connector_id=None)) & Q(hour__in={row.hour for row in fresh})
-        merged = list(locked.filter(Q(hour=None) | same_hours, fresh=False))
+        # Those of the same counts alone: of a thousand connectors an hour has ten thousand rows.
+        counted = {key for row in fresh for key in _keys(row)}
+        others = Tally.objects.filter(Q(hour=None) | same_hours, fresh=False)
+        keys = others.values_list("name", "labels", "step", "connector_id", "hour", "pk")
+        same = [
+            pk for name, labels, step, of, hour, pk in keys if _Key(name, labels, step, of, hour) in counted
+        ]
+        merged = list(locked.filter(pk__in=same))
         sums: dict[_Key, _Sum] = defaultdict(_Sum)
         for row in (*fresh, *merged):
             for key in _keys(row):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from bisect import bisect_left
 from datetime import timedelta
 from typing import Any
 
@@ -171,6 +172,20 @@ def test_merging_leaves_nothing_to_merge() -> None:
     tally.add("things", [("one",), ("two",)])
 
     assert (tally.merge(), tally.merge()) == (2, 0)
+
+
+def test_merging_writes_anew_only_what_has_grown() -> None:
+    quiet, busy = make_connector("quiet"), make_connector("busy")
+    tally.add_attempts([ended(quiet, 1), ended(busy, 1), ended(busy, 3)])
+    tally.merge()
+    before = {row.pk: (row.connector_id, row.step) for row in Tally.objects.all()}
+
+    tally.add_attempts([ended(busy, 3, Outcome.FAILED), ended(busy, 1)])
+    tally.merge()
+
+    gone = before.keys() - set(Tally.objects.values_list("pk", flat=True))
+    one = bisect_left(tally.STEPS, 1)
+    assert sorted(before[pk] for pk in gone if before[pk][0]) == [(busy.pk, one)]
 
 
 def test_a_total_outlives_its_hours() -> None:
