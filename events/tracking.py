@@ -189,14 +189,15 @@ class Tracker:
         return decisions
 
     def gone(self, event_type: str, ref: Ref, at: datetime, *, lingering: bool = False) -> list[Decision]:
-        """The object is no more: whatever it alone had is over at once, or with `lingering` as ever.
+        """The object is no more: what it had itself is over at once, or with `lingering` as ever.
 
-        So is what it had itself, and no longer had while it was being deleted. The trouble of a workload
-        waits: its next pod may be in the same.
+        So is what it no longer had while it was being deleted. The trouble of a workload waits: its next pod
+        may be in the same.
         """
         decisions: list[Decision] = []
         for problem in list(self._of_object.get((event_type, ref.uid), ())):
-            decisions += self._has_not(problem, ref.uid, at, gone=not lingering)
+            own = (problem.namespace, problem.subject) == (ref.namespace, ref.resource)
+            decisions += self._has_not(problem, ref.uid, at, gone=own and not lingering)
         if not lingering:
             for problem in list(self._of_subject.get((event_type, ref.namespace, ref.resource), ())):
                 decisions += self._ended(problem, at)

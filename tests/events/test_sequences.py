@@ -24,6 +24,7 @@ from tests.events.detectors.objects import (
     pod,
     running,
     terminated,
+    waiting,
 )
 from tests.making import WHEN, make_cluster, make_connector, make_subscription
 
@@ -232,6 +233,114 @@ def test_what_needs_no_waiting_and_what_has_waited_is_kept_no_longer(story: Stor
 
     assert [status for _, status, _ in told()] == ["firing", "firing"]
     assert Wait.objects.count() == 0
+
+
+# --- nodes and services at work ---
+
+
+def test_of_a_node_that_starts_again_people_hear_and_not_of_each_pod_on_it(story: Story) -> None:
+    old: JSON = {"creationTimestamp": written(-9000)}
+    story.shows(0, node(meta=old))
+    story.shows(60, node(Ready="Unknown", changed=written(60), meta=old))
+    story.shows(150, node(changed=written(150), meta=old))
+    for number in range(5):
+        ended = terminated("Unknown", 255, run=f"run-{number}", finishedAt=written(150))
+        again = container(running(written(160)), ended, restarts=1)
+        story.shows(160 + number * 20, pod(again, meta={"name": f"web-{number}", "uid": f"uid-{number}"}))
+    story.passes(400)
+
+    assert messages() == [
+        ("node_unhealthy", "firing", "critical"),
+        ("node_unhealthy", "resolved", "critical"),
+    ]
+    assert Event.objects.filter(event_type="pod_restarted").count() == 5
+
+
+def test_a_node_that_is_drained_and_taken_away_alarms_nobody(story: Story) -> None:
+    old: JSON = {"creationTimestamp": written(-9000)}
+    story.shows(0, node(meta=old), endpoints(("web-1", READY), created=written(-9000)))
+    story.shows(10, node(cordoned=True, meta=old))
+    story.shows(20, endpoints(("web-1", GOING), ("web-2", UNREADY), created=written(-9000)))
+    story.shows(60, endpoints(("web-2", READY), created=written(-9000)))
+    story.shows(100, node(cordoned=True, Ready="Unknown", changed=written(100), meta=old))
+    story.loses(140, node())
+    story.passes(400)
+
+    assert messages() == [("node_scaled_down", "occurred", "low")]
+
+
+def test_while_slices_are_split_and_merged_a_service_is_judged_by_all_of_them(story: Story) -> None:
+    full = endpoints(*((f"a-{number}", READY) for number in range(100)), uid="slice-1")
+    story.shows(0, full, endpoints(("b", READY), uid="slice-2"))
+    story.shows(10, endpoints(*((f"a-{number}", UNREADY) for number in range(100)), uid="slice-1"))
+    story.shows(20, endpoints(("b", UNREADY), ("c", READY), uid="slice-3"))
+    story.loses(25, endpoints(uid="slice-2"))
+    story.passes(200)
+    assert told() == []
+    story.loses(200, endpoints(uid="slice-3"))
+    story.passes(300)
+
+    assert told() == [("service_unavailable", "firing", 260)]
+
+
+def test_an_autoscaler_whose_target_is_scaled_to_nothing_is_at_no_maximum(story: Story) -> None:
+    story.shows(0, autoscaler(5, 5))
+    story.shows(100, autoscaler(0, 0))
+    story.passes(600)
+
+    assert told() == []
+
+
+# --- crash loops ---
+
+
+def looping(second: float, **meta: object) -> Pod:
+    ended = terminated(run=f"run-{second}", finishedAt=written(second))
+    return pod(container(waiting("CrashLoopBackOff"), ended, restarts=3), meta=meta)
+
+
+def test_a_pod_of_a_set_that_is_deleted_in_its_loop_goes_on_in_the_next_one(story: Story) -> None:
+    owner = {"ownerReferences": [{"kind": "StatefulSet", "name": "db", "controller": True}], "name": "db-0"}
+    story.shows(0, looping(0, uid="first", **owner))
+    story.shows(100, looping(0, uid="first", deletionTimestamp=written(130), **owner))
+    story.loses(110, looping(0, uid="first", **owner))
+    story.shows(115, pod(container(waiting("ContainerCreating")), meta={"uid": "second", **owner}))
+    story.shows(150, looping(150, uid="second", **owner))
+    story.shows(170, pod(container(running(written(170))), meta={"uid": "second", **owner}))
+    story.passes(765)
+    assert told() == [("pod_crash_loop", "firing", 0)]
+    story.passes(800)
+
+    assert Event.objects.get().resolved_at == at(770)
+
+
+def test_a_cron_job_that_fails_each_time_is_one_event(story: Story) -> None:
+    minute = int(WHEN.timestamp() // 60)
+    for run in range(4):
+        job = f"import-{minute + 5 * run}"
+        meta = {
+            "name": f"{job}-abcde",
+            "uid": job,
+            "labels": {},
+            "creationTimestamp": written(300 * run),
+            "ownerReferences": [{"kind": "Job", "name": job, "controller": True}],
+        }
+        story.shows(300 * run + 30, looping(300 * run + 30, **meta))
+        story.loses(300 * run + 100, looping(300 * run + 30, **meta))
+
+    assert set(Event.objects.values_list("event_type", "subject", "status")) == {
+        ("pod_crash_loop", "CronJob/import", "firing")
+    }
+
+
+def test_an_image_that_cannot_be_pulled_is_no_crash_loop(story: Story) -> None:
+    for second in range(0, 600, 60):
+        for reason in ("ErrImagePull", "ImagePullBackOff"):
+            story.shows(
+                second, pod(container(waiting(reason, "toomanyrequests: rate limit")), phase="Pending")
+            )
+
+    assert told() == []
 
 
 # --- memory ---

@@ -7,7 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import msgspec
@@ -109,6 +109,7 @@ def test_a_storm_is_one_event_for_each_deployment_told_once_and_so_is_its_end(cl
     assert time.process_time() - began < 20
 
     take_in(ingest, map(gone, failing()))
+    ingest.tick(datetime.now(UTC) + timedelta(minutes=11))
 
     assert Counter(Event.objects.values_list("status", flat=True)) == {"resolved": len(WORKLOADS)}
     # What had not been sent yet need not be sent any more, and neither need its end.

@@ -96,7 +96,9 @@ def test_each_of_many_objects_is_compared_with_itself() -> None:
 def test_a_deleted_object_resolves_all_of_its_own_at_once() -> None:
     tracker = Tracker()
     options = Options(clear_after=600)
-    tracker.observe(TYPE, pod("a"), [finding("app"), finding("sidecar")], options, at(0))
+    tracker.observe(
+        TYPE, pod("a"), [finding("app", subject=None), finding("sidecar", subject=None)], options, at(0)
+    )
 
     decisions = tracker.gone(TYPE, pod("a"), at(1))
 
@@ -115,6 +117,18 @@ def test_what_is_being_deleted_is_over_at_once_when_it_is_gone() -> None:
 
     assert resolved == Resolve(opened.problem, opened.event_id, at(31))
     assert tracker.tick(at(1000)) == []
+
+
+def test_a_workload_whose_pod_is_gone_at_once_may_have_another_in_the_same_trouble() -> None:
+    tracker = Tracker()
+    options = Options(clear_after=600)
+    tracker.observe(TYPE, pod("a"), [finding()], options, at(0))
+
+    assert tracker.gone(TYPE, pod("a"), at(10)) == []  # by force, or while nobody could watch
+    assert tracker.tick(at(609)) == []
+    [resolved] = tracker.tick(at(610))
+
+    assert isinstance(resolved, Resolve)
 
 
 def test_a_workload_whose_pod_is_being_deleted_may_have_another_in_the_same_trouble() -> None:
