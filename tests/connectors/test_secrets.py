@@ -245,6 +245,18 @@ def test_of_a_secret_address_the_host_stays_readable() -> None:
     assert redactor.blank("bad code wxyz9876") == "bad code ***"
 
 
+def test_base64_is_hidden_as_addresses_write_it_too() -> None:
+    secret = "~~~???>>>~~~???"
+    written = base64.urlsafe_b64encode(secret.encode()).decode()
+    assert {"-", "_"} <= set(written)
+
+    assert written[:16] not in Redactor([secret]).blank(f"cursor {written} is gone")
+
+
+def test_what_follows_the_mark_of_a_secret_address_is_hidden_alone_too() -> None:
+    assert Redactor(["https://hooks.example.com/#wxyz9876"]).blank("bad code wxyz9876") == "bad code ***"
+
+
 def test_a_long_part_of_a_secret_address_is_hidden_alone_too() -> None:
     assert Redactor([SLACK]).blank("invalid token abcdefghijklmnopqrstuvwx") == "invalid token ***"
 
@@ -349,6 +361,14 @@ def test_a_secret_in_a_message_or_its_arguments_is_not_logged(
     logger.info(f"to {SLACK}")  # noqa: G004 - what the test is about
 
     assert lines == ["to https://hooks.slack.com/*** with 7", "to https://hooks.slack.com/***"]
+
+
+def test_a_secret_in_the_stack_is_not_logged() -> None:
+    record = logging.makeLogRecord({"msg": "here", "stack_info": f'  File "send.py": post("{SLACK}")'})
+
+    RedactingFilter().filter(record)
+
+    assert record.stack_info == '  File "send.py": post("https://hooks.slack.com/***")'
 
 
 def test_a_secret_in_a_traceback_is_not_logged(logger: logging.Logger, lines: list[str]) -> None:

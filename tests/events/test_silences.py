@@ -59,6 +59,15 @@ def test_what_opens_while_a_silence_is_in_force_is_on_record_with_it_and_not_tol
     assert (event.silence, event.held, told()) == (silence, True, [])
 
 
+def test_of_several_silences_an_event_names_the_one_that_ends_last() -> None:
+    now = timezone.now()
+    _, last, _ = [
+        make_silence(namespaces=["default"], ends_at=now + timedelta(hours=hours)) for hours in (1, 3, 2)
+    ]
+
+    assert opened().silence == last
+
+
 @pytest.mark.parametrize(
     ("matchers", "covered"),
     [

@@ -243,6 +243,19 @@ def test_when_the_sender_of_a_probe_dies_the_next_one_goes_once_its_lease_is_ove
 
 
 @pytest.mark.django_db(transaction=True)
+def test_of_two_who_saw_it_open_at_the_same_time_one_sends_a_probe(
+    receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    one = broken(receiver)
+    other = Connector.objects.get()
+    clock.shift(31)
+
+    claims = [limits.claim_within(connector).claimed for connector in (one, other)]
+
+    assert [len(claimed.deliveries) for claimed in claims] == [1, 0]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_no_probe_is_waited_for_longer_than_the_circuit_waits(
     receiver: Receiver, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
 ) -> None:

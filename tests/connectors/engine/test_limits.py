@@ -11,6 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
+from connectors.engine import limits
 from connectors.engine.bucket import Buckets
 from connectors.engine.send import deliver
 from connectors.forms import form_for
@@ -149,6 +150,21 @@ def test_one_of_those_who_ask_is_told_when_to_ask_again(
     clock.shift(1)
     deliver(connector.pk, later=waits.append)
     assert waits == [pytest.approx(1), pytest.approx(1)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_saw_the_bucket_at_the_same_time_one_is_to_ask_again(
+    receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    slack(receiver)
+    queue(Connector.objects.get(), "a", "b")
+    first, *others = [Connector.objects.get() for _ in range(3)]
+    assert limits.claim_within(first).claimed.deliveries
+
+    admissions = [limits.claim_within(other) for other in others]
+
+    assert [admission.again_in for admission in admissions] == [pytest.approx(1.0), None]
+    assert not any(admission.claimed.deliveries for admission in admissions)
 
 
 @pytest.mark.django_db(transaction=True)
