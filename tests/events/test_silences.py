@@ -147,6 +147,27 @@ def test_when_a_silence_is_ended_early_what_it_held_is_told() -> None:
     assert (silences.release(), told()) == (1, ["firing"])
 
 
+def test_what_a_silence_held_that_is_no_more_is_told_whatever_another_holds() -> None:
+    silence = make_silence(namespaces=["default"])
+    event = opened()
+    make_silence(namespaces=["elsewhere"])
+    Silence.objects.filter(pk=silence.pk).delete()
+
+    assert silences.release() == 1
+
+    event.refresh_from_db()
+    assert (event.held, event.silence, told()) == (False, None, ["firing"])
+
+
+def test_a_silence_that_is_over_cannot_be_ended() -> None:
+    silence = make_silence(namespaces=["default"])
+    over(silence)
+
+    assert not silences.end(silence, "alice")
+
+    assert (silence.ended_at, silence.ended_by) == (None, "")
+
+
 def test_what_occurred_or_was_resolved_meanwhile_is_never_told() -> None:
     silence = make_silence()
     opened(status="occurred", fingerprint="restart")
