@@ -11,7 +11,7 @@ help:            ## what there is
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 run: $(VENV)/.runtime   ## run everything on this machine: http://127.0.0.1:8000 (PORT=… for another)
-	@exec $(BIN)/python -m kubegraf.up
+	@exec $(BIN)/python -m kubegraf.local.up
 
 demo: $(VENV)/.dev      ## the same with a simulated cluster and an inbox, to try it out with no account anywhere
 	@exec $(BIN)/python -m demo

@@ -160,8 +160,8 @@ class Ours:
     """KubeGraf as it is: events are written as the watcher writes them, and two workers deliver."""
 
     def __init__(self, receiver: Receiver) -> None:
+        from connectors.configuration.setup import split
         from connectors.models import Connector
-        from connectors.setup import split
         from events.models import Subscription
 
         self._receiver = receiver
@@ -225,8 +225,8 @@ class Ours:
 
     def read_rules(self) -> dict[str, float]:
         """How many ms it takes to have the rules ready: all are new, one has changed, and none has."""
-        from events import rules
         from events.models import Subscription
+        from events.routing import rules
 
         def took() -> float:
             started = time.perf_counter()

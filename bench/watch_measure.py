@@ -99,10 +99,10 @@ def changes_typed(url: str, count: int) -> Figures:
 def latency(url: str, count: int) -> Figures:
     """Milliseconds from the moment each change is sent to the commit of the event it makes."""
     from bench.watch_server import SENT
-    from events import cluster_watcher
     from events.cluster.watch import Seen
     from events.ingest import Ingest
     from events.models import Event
+    from events.watching import cluster_watcher
 
     took: list[tuple[float, float]] = []
     done = threading.Event()

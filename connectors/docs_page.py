@@ -9,9 +9,10 @@ from typing import Any
 
 from django.conf import settings
 
-from connectors import registry, schema
+from connectors import registry
+from connectors.configuration import schema
+from connectors.configuration.schema import ConfigField
 from connectors.provider import Provider
-from connectors.schema import ConfigField
 
 PARTS = "_parts"
 """The folder, beside the pages, of the parts written by hand: `_parts/<slug>.md`."""

@@ -47,9 +47,9 @@ class BreakerState(models.TextChoices):
 class Connector(models.Model):
     """One configured way out: a Slack channel, a repository, a service, an address.
 
-    `options` holds what is no secret, `secrets` the rest as one encrypted JSON text; `connectors.setup` puts
-    the two together and takes them apart. A connector is paused by the engine when its own answers say that
-    it is broken; deliveries wait until a person has mended it.
+    `options` holds what is no secret, `secrets` the rest as one encrypted JSON text;
+    `connectors.configuration.setup` puts the two together and takes them apart. A connector is paused by the
+    engine when its own answers say that it is broken; deliveries wait until a person has mended it.
     """
 
     name = models.CharField(max_length=120, unique=True)

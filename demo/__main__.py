@@ -11,9 +11,10 @@ import subprocess
 import sys
 
 from demo.cluster import TOKEN
-from kubegraf import env, up
-from kubegraf.embedded import ensure_data_dir
-from kubegraf.supervisor import Program
+from kubegraf import env
+from kubegraf.local import up
+from kubegraf.local.embedded import ensure_data_dir
+from kubegraf.local.supervisor import Program
 
 CONTEXT = "demo"
 # The simulated troubles last a minute or two, so they are told of after seconds.

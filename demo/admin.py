@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from connectors.console import RecordPage
+from connectors.console.pages import RecordPage
 from demo.models import Received
 from demo.reading import Service
 

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
-from kubegraf.prepare import ADMIN
+from kubegraf.local.prepare import ADMIN
 
 
 def sign_in(request: HttpRequest) -> dict[str, dict[str, str]]:

@@ -8,9 +8,12 @@ from django.contrib import admin, messages
 from django.http import HttpRequest
 
 from connectors.models import Connector
-from events import cluster_admin, delivery_admin, event_admin, silence_admin  # noqa: F401 - importing them registers them
-from events.connector_files import ConnectorFiles
-from events.subscription_admin import SubscriptionInline
+from events.console import cluster_admin, delivery_admin, event_admin, silence_admin
+from events.console.connector_files import ConnectorFiles
+from events.console.subscription_admin import SubscriptionInline
+
+# Importing them registers them.
+__all__ = ("SubscribingConnectorAdmin", "cluster_admin", "delivery_admin", "event_admin", "silence_admin")
 
 
 class SubscribingConnectorAdmin(ConnectorFiles):

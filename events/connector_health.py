@@ -2,7 +2,7 @@
 
 Level-triggered: what is wrong with the connectors now is compared with what is on record as open. So a
 connector that fails makes one event, however many deliveries wait for it and however long, and the event is
-resolved when it delivers again, is disabled, or is gone. `events.route` never tells of it through the
+resolved when it delivers again, is disabled, or is gone. `events.routing.route` never tells of it through the
 connector itself; where another one that is to tell of it fails, that is one event more and no loop.
 """
 

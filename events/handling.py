@@ -17,7 +17,7 @@ from django.utils import timezone
 from connectors import text
 from events import draft, external
 from events.models import Event, EventStatus
-from events.route import Turn, route
+from events.routing.route import Turn, route
 
 logger = logging.getLogger(__name__)
 

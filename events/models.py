@@ -16,7 +16,7 @@ from connectors.ids import uuid7
 from connectors.message import Severity
 from connectors.models import Connector
 from connectors.versions import configured
-from events.subscription_words import in_words
+from events.routing.subscription_words import in_words
 
 SEVERITIES = [(severity.value, severity.value) for severity in Severity]
 
@@ -298,8 +298,9 @@ STILL_SO = Q(status=EventStatus.FIRING) | Q(lingers=True)
 class Subscription(models.Model):
     """Which events a connector receives. Every clause must hold; an empty one holds always.
 
-    `conditions` is the plain key-and-value form of the documentation; `events.conditions` says what each
-    key means. `schedule` says at which hours the connector is told, as `events.schedule` reads it.
+    `conditions` is the plain key-and-value form of the documentation; `events.routing.conditions` says what
+    each key means. `schedule` says at which hours the connector is told, as `events.routing.schedule` reads
+    it.
     """
 
     connector = models.ForeignKey(Connector, on_delete=models.CASCADE, related_name="subscriptions")
@@ -348,7 +349,8 @@ class Subscription(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Saves. Where it first gets hours, nothing is owed for those that have begun already.
 
-        Otherwise `begun_at` is left to `events.beginning`, which may have moved it on since this was read.
+        Otherwise `begun_at` is left to `events.routing.beginning`, which may have moved it on since this was
+        read.
         """
         begins = bool(self.schedule) and self.begun_at is None
         if begins:

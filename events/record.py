@@ -21,7 +21,7 @@ from events import silences
 from events.detection import MOST_LISTED
 from events.excerpt import ADDED
 from events.models import STILL_SO, Event, EventStatus
-from events.route import Turn, route
+from events.routing.route import Turn, route
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from django.conf import settings
 from django.urls import reverse
 
 from connectors.message import Message, Recommendation, Severity, Status
-from events.match import EventFacts
 from events.models import Event
+from events.routing.match import EventFacts
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from events.cluster.lease import LEASES, own_namespace
 from events.cluster.objects import Object
 from events.cluster.streams import scopes
 from events.detection import all_detectors, options_for
-from events.leases import LeaseKind
 from events.models import Cluster
+from events.watching.leases import LeaseKind
 
 WATCHING = ("get", "list", "watch")
 _ROUTING = "to send events where namespaces ask for them"

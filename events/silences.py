@@ -18,11 +18,12 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from events import catalog, conditions
-from events.match import EventFacts, Rule, judge, types_of
+from events import catalog
 from events.models import Event, EventStatus, Silence, SilenceState
 from events.render import facts_of
-from events.route import Turn, route
+from events.routing import conditions
+from events.routing.match import EventFacts, Rule, judge, types_of
+from events.routing.route import Turn, route
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from events import subscription_keys
 from events.models import Event, Silence, SilenceState
-from events.subscription_keys import Wrong
+from events.routing import subscription_keys
+from events.routing.subscription_keys import Wrong
 
 LONGEST = timedelta(days=366)
 TWICE = timedelta(seconds=5)

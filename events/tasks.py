@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from events import beginning, cluster_health, connector_health, silences
+from events import cluster_health, connector_health, silences
+from events.routing import beginning
 
 
 @shared_task(name="events.tasks.report_connectors")

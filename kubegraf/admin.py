@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from kubegraf import people_admin, role_admin, token_admin
+from kubegraf.console import people_admin, role_admin, token_admin
 
 __all__ = ("people_admin", "role_admin", "token_admin")
 

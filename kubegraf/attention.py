@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from django.urls import reverse
 
-from connectors import links as connector_links
+from connectors.console import links as connector_links
 from connectors.health import State
-from events import links as event_links
 from events.cluster.trouble import is_absence
+from events.console import links as event_links
 from kubegraf.overview import MOST_DEAD, ClusterLine, ConnectorLine, Overview
 
 

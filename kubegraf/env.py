@@ -1,6 +1,6 @@
 """What the environment says, read before Django is there: the data directory, keys and embedded defaults.
 
-`kubegraf.settings` and `kubegraf.up` both need these answers, and must get the same ones.
+`kubegraf.settings` and `kubegraf.local.up` both need these answers, and must get the same ones.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import certifi
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from connectors.rates import rate
+from connectors.api.rates import rate
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 

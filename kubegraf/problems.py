@@ -10,7 +10,7 @@ from django.middleware.common import CommonMiddleware
 from django.template import loader
 from django.views import defaults
 
-from connectors.problems import answer
+from connectors.api.problems import answer
 from kubegraf.outage import is_away
 
 API = "/api/"

@@ -2,7 +2,7 @@
 
 A role is a group. The three below are laid down here and put right after every `migrate`, when all
 permissions exist, so that they also hold of what a later version adds; nobody edits them. Groups of another
-name are left alone. `kubegraf.role_admin` shows them in words.
+name are left alone. `kubegraf.console.role_admin` shows them in words.
 """
 
 from __future__ import annotations

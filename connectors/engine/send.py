@@ -10,6 +10,7 @@ from typing import Any
 from django.views.decorators.debug import sensitive_variables
 
 from connectors import registry
+from connectors.configuration.setup import config_of, secret_values
 from connectors.conversation import Conversation, Dispatch
 from connectors.engine import limits
 from connectors.engine.claim import BATCH, Claim, claim_one
@@ -20,7 +21,6 @@ from connectors.errors import Reason, SendError
 from connectors.models import Connector, Delivery, DeliveryStatus
 from connectors.provider import Config, Provider
 from connectors.secrets import Redactor
-from connectors.setup import config_of, secret_values
 from connectors.transport.drive import Result, drive
 
 _FRESH = 0.1

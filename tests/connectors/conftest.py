@@ -11,7 +11,7 @@ import trustme
 from pytest_django import Settings
 
 from connectors.transport.drive import CURL, REQUESTS, drive
-from tests.connectors.driving import Drive
+from tests.connectors.transport.driving import Drive
 from tests.fakes.hostile import Behaviour, Hostile
 
 

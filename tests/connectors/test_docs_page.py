@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from connectors import docs_page, registry, schema, setup
-from tests.connectors.test_schema import Everything
+from connectors import docs_page, registry
+from connectors.configuration import schema, setup
+from tests.connectors.configuration.test_schema import Everything
 
 SLUGS = sorted(registry.all_providers())
 

@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from connectors.errors import Reason
 from connectors.handshake import reach
-from tests.connectors.driving import Drive, lead, lead_to_error, server_context
+from tests.connectors.transport.driving import Drive, lead, lead_to_error, server_context
 from tests.fakes import hostile
 from tests.fakes.hostile import Hostile
 from tests.receiver import Receiver

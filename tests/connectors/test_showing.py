@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from connectors import registry, setup
+from connectors import registry
+from connectors.configuration import setup
 from connectors.example import EXAMPLE
 from connectors.message import Message
 from connectors.provider import Preview

@@ -20,11 +20,11 @@ from events.cluster.objects import Pod
 from events.cluster.readiness import Questions, Verdict
 from events.cluster.watch import Seen
 from events.cluster_health import CLEAR_AFTER, HOLD, Cause, Memory, compare, judge, report
-from events.cluster_watcher import ClusterWatcher
 from events.detection import Finding
 from events.ingest import Ingest
 from events.models import Access, Cluster, Event, EventStatus, WatchState
 from events.tasks import check_clusters
+from events.watching.cluster_watcher import ClusterWatcher
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.fakes.objects import crash_looping, node, pod
 from tests.making import make_connector, make_subscription
@@ -370,7 +370,7 @@ def test_the_task_without_clusters_does_nothing() -> None:
 def test_the_figures_of_the_watch_go_to_the_cluster_with_every_heartbeat(
     server: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("events.cluster_watcher.HEARTBEAT", 0.0)
+    monkeypatch.setattr("events.watching.cluster_watcher.HEARTBEAT", 0.0)
     server.put(pod("web-1"))
     server.put(node("a"))
     server.put(node("b", ready=False))

@@ -18,11 +18,11 @@ from events.cluster.client import Session
 from events.cluster.decoding import decode
 from events.cluster.objects import Pod
 from events.cluster.watch import Seen
-from events.cluster_watcher import ClusterWatcher, watch_once
 from events.enrichment import Enricher, Limits
 from events.excerpt import log_excerpt
 from events.ingest import Ingest
 from events.models import Access, Cluster, Event, WatchState
+from events.watching.cluster_watcher import ClusterWatcher, watch_once
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.fakes.objects import crash_looping, event_about, oom_killed, pod, stamp
 from tests.making import make_cluster, make_connector, make_event, make_subscription

@@ -18,9 +18,9 @@ from connectors.models import Delivery
 from events.cluster.decoding import decode
 from events.cluster.objects import Pod
 from events.cluster.watch import Gone, Seen
-from events.cluster_watcher import watch_once
 from events.ingest import Ingest
 from events.models import Access, Cluster, Event
+from events.watching.cluster_watcher import watch_once
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.fakes.objects import crash_looping, pod
 from tests.making import make_cluster, make_connector, make_subscription

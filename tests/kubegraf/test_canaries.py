@@ -23,7 +23,8 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
-from connectors import registry, schema
+from connectors import registry
+from connectors.configuration import schema
 from connectors.models import Attempt, Connector, Delivery
 from connectors.outbox import Order, delivery_for
 from connectors.secrets import RedactingFilter

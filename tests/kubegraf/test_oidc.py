@@ -15,10 +15,10 @@ from django.urls import reverse
 
 from connectors import history
 from kubegraf import roles, tokens
+from kubegraf.console.people_admin import PersonPage
 from kubegraf.models import ApiToken, Identity
 from kubegraf.oidc.claims import roles_of, rules
 from kubegraf.oidc.people import CONFLICT, SUPERUSER
-from kubegraf.people_admin import PersonPage
 from tests.fakes import oidc
 from tests.kubegraf import with_oidc
 

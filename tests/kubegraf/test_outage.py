@@ -24,10 +24,10 @@ from connectors.engine import quarantine
 from connectors.engine.claim import claim
 from connectors.models import Attempt, Connector, Delivery, Lease
 from connectors.outbox import Order, enqueue
-from events import rules
 from events.cluster.readiness import Questions, Readiness, Verdict
 from events.models import Event, Silence, Subscription
 from events.record import Batch, write
+from events.routing import rules
 from kubegraf import outage
 from kubegraf.celery import app
 from tests.calling import Caller

@@ -17,11 +17,11 @@ from connectors.outbox import Order, delivery_for
 from events.models import Cluster
 from events.record import EVENTS
 from events.standing import amiss, standing
-from kubegraf import dashboard
 from kubegraf.attention import concerns, first_steps
+from kubegraf.console import dashboard
 from kubegraf.overview import Overview, Period, overview
 from tests.calling import Caller, mistakes
-from tests.connectors.test_admin import staff
+from tests.connectors.console.test_connector_admin import staff
 from tests.making import (
     make_cluster,
     make_connector,

@@ -13,7 +13,7 @@ from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from django.urls import reverse
 
 from connectors.models import Connector
-from events.connector_api import ConnectorViewSet
+from events.api.connectors import ConnectorViewSet
 
 pytestmark = pytest.mark.django_db
 

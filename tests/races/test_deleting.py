@@ -22,9 +22,10 @@ from connectors.errors import Reason, SendError
 from connectors.models import Connector, Delivery, Lease
 from connectors.outbox import Order, enqueue
 from connectors.transport.drive import Result
-from events import beginning, external, handling, ingest
+from events import external, handling, ingest
 from events.models import Cluster, Event, Subscription
 from events.record import Batch, write
+from events.routing import beginning
 from tests.calling import Caller
 from tests.events.test_ingest import seen
 from tests.fakes.objects import crash_looping, deployment, healed, pod

@@ -8,9 +8,9 @@ import pytest
 
 from connectors.models import Connector
 from connectors.outbox import Order, enqueue
-from events import importing
-from events.seed_format import parse
-from tests.events.test_seed_format import webhook
+from events.files import importing
+from events.files.seed_format import parse
+from tests.events.files.test_seed_format import webhook
 from tests.making import make_connector, make_message
 from tests.races.at_once import Meanwhile, interrupt
 

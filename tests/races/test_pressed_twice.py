@@ -8,10 +8,12 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from connectors import admin, outbox
+from connectors import outbox
+from connectors.console import connector_admin
 from connectors.models import Connector, Delivery
 from connectors.outbox import Order, enqueue
-from events import cloning, silencing
+from events import silencing
+from events.files import cloning
 from events.models import Event, Silence
 from events.record import Batch, write
 from kubegraf import tokens
@@ -72,13 +74,13 @@ def test_redeliver_sends_once_and_says_why_not_twice(monkeypatch: pytest.MonkeyP
 def test_disable_of_a_connector_that_is_just_deleted_changes_nothing(
     monkeypatch: pytest.MonkeyPatch, console: Client
 ) -> None:
-    connector, may = make_connector(), admin.ConnectorAdmin.has_change_permission
+    connector, may = make_connector(), connector_admin.ConnectorAdmin.has_change_permission
 
     def deleted_before_it_is_done(*asked: Any) -> bool:
         Connector.objects.all().delete()
         return may(*asked)
 
-    monkeypatch.setattr(admin.ConnectorAdmin, "has_change_permission", deleted_before_it_is_done)
+    monkeypatch.setattr(connector_admin.ConnectorAdmin, "has_change_permission", deleted_before_it_is_done)
     page = console.post(f"/admin/connectors/connector/{connector.pk}/disable/")
 
     assert page.status_code == 302

@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 
 from events.models import Access, Cluster, WatchState
-from events.turns import CONNECTIONS
+from events.watching.turns import CONNECTIONS
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.receiver import Receiver
 from tests.reliability.traffic import crew, happen, subscribed, wait_until_all

@@ -14,7 +14,7 @@ import trustme
 from django.utils import timezone
 
 from connectors.models import Connector, Delivery, Lease
-from tests.connectors.driving import server_context
+from tests.connectors.transport.driving import server_context
 from tests.fakes import hostile as behaves
 from tests.fakes.hostile import Hostile
 from tests.making import make_connector, make_subscription

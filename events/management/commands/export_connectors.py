@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from connectors.models import Connector
-from events.exporting import export
+from events.files.exporting import export
 
 
 class Command(BaseCommand):

@@ -10,8 +10,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from connectors import wellformed
-from events.importing import bring_in
-from events.seed_format import Entry, SeedError, parse
+from events.files.importing import bring_in
+from events.files.seed_format import Entry, SeedError, parse
 
 LARGEST_FILE = 8 * 1024 * 1024
 """Bytes. Thousands of connectors fit; what is larger is another file."""

@@ -13,13 +13,13 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from connectors import open_files, pool
-from events.cluster_watcher import AWAY, Print, watch_once
 from events.detection import check_options
-from events.leadership import Candidate
-from events.leases import LeaseKind
 from events.models import Cluster
-from events.turns import CONNECTIONS, PATIENCE
-from events.watcher import Watcher, nothing_to_watch
+from events.watching.cluster_watcher import AWAY, Print, watch_once
+from events.watching.leadership import Candidate
+from events.watching.leases import LeaseKind
+from events.watching.turns import CONNECTIONS, PATIENCE
+from events.watching.watcher import Watcher, nothing_to_watch
 
 
 class Command(BaseCommand):

@@ -11,10 +11,10 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
+from connectors.console.connector_form import form_for
 from connectors.engine import limits
 from connectors.engine.bucket import Buckets
 from connectors.engine.send import deliver
-from connectors.forms import form_for
 from connectors.message import Severity
 from connectors.models import Connector, Delivery
 from connectors.outbox import Order, enqueue, resume

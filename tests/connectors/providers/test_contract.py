@@ -20,13 +20,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from connectors import registry, schema
+from connectors import registry
+from connectors.configuration import schema
+from connectors.configuration.setup import secret_values
 from connectors.conversation import Call, Conversation, Dispatch, Receipt, Request, Response
 from connectors.errors import Reason, SendError
 from connectors.message import Message, Recommendation, Status
 from connectors.provider import Config, Provider
 from connectors.secrets import Redactor
-from connectors.setup import secret_values
 from connectors.verdict import RETRIABLE_4XX
 from tests.connectors.providers.conversing import a_message
 

@@ -14,10 +14,10 @@ from connectors.conversation import Dispatch, Receipt, Request, Response
 from connectors.errors import Reason, SendError
 from connectors.message import Message, Severity, Status
 from connectors.providers.github import GitHub, GitHubConfig
-from tests.connectors.driving import Drive, lead
 from tests.connectors.providers.canary import CANARY_KEY
 from tests.connectors.providers.conversing import a_message, answer, converse, failing, sent
 from tests.connectors.providers.fake_github import FakeGitHub
+from tests.connectors.transport.driving import Drive, lead
 from tests.receiver import Answer, Received, Receiver
 
 CANARIES = [{"token": f"ghp_{CANARY_KEY}0123"}]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 from slack_sdk.models.blocks import Block
 
+from connectors.configuration.setup import ConfigError, validate
 from connectors.conversation import Call, Dispatch, Receipt, Request, Response
 from connectors.errors import Reason, SendError
 from connectors.handshake import Handshake
@@ -16,7 +17,6 @@ from connectors.message import JSONDict, Message, Recommendation, Severity, Stat
 from connectors.providers.slack import Slack, SlackConfig, target
 from connectors.services.slack import block_kit
 from connectors.services.slack.words import MEANINGS, REFUSED_BLOCKS
-from connectors.setup import ConfigError, validate
 from tests.connectors.providers.canary import CANARY
 from tests.connectors.providers.conversing import a_message, answer, converse, failing, sent
 

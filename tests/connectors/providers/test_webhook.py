@@ -17,9 +17,9 @@ from connectors.errors import Reason
 from connectors.handshake import Handshake
 from connectors.message import Message
 from connectors.providers.webhook import Webhook, WebhookConfig
-from tests.connectors.driving import Drive, lead
 from tests.connectors.providers.canary import CANARY
 from tests.connectors.providers.conversing import a_message, answer, converse, failing, sent
+from tests.connectors.transport.driving import Drive, lead
 from tests.receiver import Receiver
 
 URL = "https://api.example.com/kubegraf/events?key=made-up-5f2c91d07be8"

@@ -1,0 +1,3 @@
+"""Clusters, events, subscriptions and silences over HTTP."""
+
+from __future__ import annotations

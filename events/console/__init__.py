@@ -1,0 +1,3 @@
+"""The console's pages of clusters, events, subscriptions and silences."""
+
+from __future__ import annotations
