@@ -15,10 +15,11 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.utils.dateparse import parse_datetime
-from django.utils.text import smart_split, unescape_string_literal
 from django_filters import rest_framework as filters
 from django_filters.fields import IsoDateTimeField
 from drf_spectacular.utils import extend_schema_field
+
+from connectors import search_words
 
 LARGEST_ID = 2**63 - 1
 
@@ -83,25 +84,15 @@ class Moment(filters.IsoDateTimeFilter):
     field_class = _MomentField
 
 
-MOST_WORDS = 20
-"""What is searched for is a few words; each costs a look at every column."""
-
-
 class _WordsField(forms.CharField):
     def clean(self, value: Any) -> list[str]:
         """The words; those in quotation marks are one. Raises ValidationError."""
         if value is None:
             return []
-        found = [_unquoted(word) for word in smart_split(super().clean(value))]
-        if len(found) > MOST_WORDS:
-            raise ValidationError(f"These are more than {MOST_WORDS} words.")
+        found = search_words.words_of(super().clean(value))
+        if len(found) > search_words.MOST:
+            raise ValidationError(f"These are more than {search_words.MOST} words.")
         return found
-
-
-def _unquoted(word: str) -> str:
-    return (
-        unescape_string_literal(word) if len(word) > 1 and word[0] in "'\"" and word[0] == word[-1] else word
-    )
 
 
 class Search(filters.CharFilter):

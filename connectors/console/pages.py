@@ -23,12 +23,11 @@ from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.text import capfirst, smart_split
+from django.utils.text import capfirst
 from django.views.decorators.http import require_POST
 from unfold.widgets import UnfoldBooleanWidget
 
-from connectors import history
-from connectors.api.filters import MOST_WORDS
+from connectors import history, search_words
 from connectors.console.history_rows import rows
 
 if TYPE_CHECKING:  # the theme's own classes have no types; they are Django's, looking otherwise
@@ -133,9 +132,9 @@ class ConsolePage(ModelAdmin[M]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[M], search_term: str
     ) -> tuple[QuerySet[M], bool]:
-        """What has all these words. Hundreds of them are more than a database takes."""
-        if len(list(smart_split(search_term))) > MOST_WORDS:
-            self.message_user(request, f"Search for {MOST_WORDS} words at most.", messages.WARNING)
+        """What has all these words."""
+        if len(search_words.words_of(search_term)) > search_words.MOST:
+            self.message_user(request, f"Search for {search_words.MOST} words at most.", messages.WARNING)
             return queryset.none(), False
         return super().get_search_results(request, queryset, search_term)
 
