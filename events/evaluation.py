@@ -14,15 +14,14 @@ from typing import Any, TypeAlias
 from django.utils import timezone
 
 from connectors.message import JSONDict
-from events import catalog
+from events import catalog, recurrence
 from events.baselines import Baselines
 from events.cluster.objects import Object, Ref, bounded
 from events.cluster.watch import Gone, Listed, Seen
 from events.detection import Change, Detector, Finding, Options, all_detectors, options_for
 from events.draft import problem_of
 from events.models import Cluster, Event
-from events.occurrences import Occurrences
-from events.pruning import keeping
+from events.recurrence import Recurrence
 from events.tracking import Decision, OnRecord, Open, ProblemKey, Resolve, Sighting, Tracker, Update
 from events.waits import Waits
 
@@ -30,11 +29,6 @@ logger = logging.getLogger(__name__)
 
 KEY_LIMIT = 255
 """Characters of a key as it is recorded."""
-
-SEEN_LATE = "seen_late"
-"""The detail that says that something happened while nobody watched."""
-TIMES = "times"
-"""The detail that says how often something has happened that is one event."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -68,15 +62,6 @@ class _Watching:
     detector: Detector[Any, Any]
     options: Options
     momentary: bool
-
-
-def registered(cluster: Cluster) -> datetime:
-    """Since when what happens in the cluster is told.
-
-    Kubernetes cuts its times off to whole seconds: what happens in the second of the registration seems to be
-    from before it, and one event too many is better than a lost one.
-    """
-    return cluster.created_at.replace(microsecond=0)
 
 
 class Evaluation:
@@ -116,18 +101,22 @@ class Evaluation:
         self._found_on = {problem: event.resource.partition("/")[0] for problem, event in on_record.items()}
         now = timezone.now()
         heard = Cluster.objects.filter(pk=cluster.pk).values_list("heartbeat_at", flat=True).first()
-        self._cluster, self._registered = cluster, registered(cluster)
-        self._occurred = Occurrences()
-        self._watched_until = min(heard or self._registered, now)
+        watched_until = min(heard or recurrence.registered(cluster), now)
+        self._recurrence = Recurrence(cluster, watched_until)
         waited = dict(self._waits)
         self._waits.note((problem, None) for problem in waited if problem.event_type not in by_type)
         self._tracker = Tracker(
             (
-                OnRecord(problem, event.pk, by_type[event.event_type].options, event.details.get(TIMES, 1))
+                OnRecord(
+                    problem,
+                    event.pk,
+                    by_type[event.event_type].options,
+                    event.details.get(recurrence.TIMES, 1),
+                )
                 for problem, event in on_record.items()
             ),
             waited,
-            now - self._watched_until if heard else timedelta(),
+            now - watched_until if heard else timedelta(),
         )
 
     @property
@@ -272,35 +261,18 @@ class Evaluation:
         if findings:
             findings = [kept for finding in findings if (kept := self._of_now(watching, change, finding))]
         decisions = self._tracker.observe(event_type, change.ref, findings, watching.options, change.at)
-        return [Decided(_with_times(watching, decision), change.new) for decision in decisions]
+        return [
+            Decided(recurrence.in_words(watching.detector, decision, watching.options), change.new)
+            for decision in decisions
+        ]
 
     def _of_now(self, watching: _Watching, change: Change[Any], finding: Finding) -> Finding | None:
-        """The finding, unless it is that something happened which is over, or was before the registration.
-
-        What happened while nobody watched is told all the same, and marked, when it is first seen.
-        """
+        """The finding, unless it is of something that happened, and that is past."""
         if not finding.occurrence:
             return finding
-        ref, happened = change.ref, finding.since or change.at
-        if happened < max(self._registered, change.at - keeping()):
-            return None
-        is_over = happened + timedelta(seconds=watching.options.clear_after) <= change.at
-        event_type, known = watching.detector.event_type, finding.occurrence in self._occurred
-        if known or happened <= self._watched_until:
-            return None if is_over else finding
-        was_told = is_over and self._was_told(event_type, finding, finding.subject or ref, happened)
-        self._occurred.is_new(finding.occurrence)  # and from now on it is known
-        if was_told:
-            return None
-        if is_over or self._is_unlisted(event_type, ref.kind, ref.namespace):
-            return replace(finding, details={**finding.details, SEEN_LATE: True})
-        return finding
-
-    def _was_told(self, event_type: str, finding: Finding, subject: Ref, happened: datetime) -> bool:
-        """Whether it is on record, by somebody who only looked once and did not say that they watched."""
-        of_subject = Event.objects.filter(event_type=event_type, namespace=subject.namespace, key=finding.key)
-        of_subject = of_subject.filter(cluster=self._cluster, subject=subject.resource)
-        return of_subject.filter(last_seen__gte=happened).exists()
+        ref, event_type = change.ref, watching.detector.event_type
+        late = self._is_unlisted(event_type, ref.kind, ref.namespace)
+        return self._recurrence.of_now(event_type, watching.options, change, finding, late=late)
 
     def _judge_group(
         self, watching: _Watching, group: Ref, obj: Object | None, at: datetime, before: JSONDict | None
@@ -339,16 +311,6 @@ class Evaluation:
         detector = watching.detector
         decisions = self._tracker.gone(detector.event_type, ref, at, lingering=detector.outlives_object)
         return [Decided(decision) for decision in decisions]
-
-
-def _with_times(watching: _Watching, decision: Decision) -> Decision:
-    """The decision on what has happened several times, in the words of its detector."""
-    if isinstance(decision, Resolve) or decision.times == 1:
-        return decision
-    sighting, times = decision.sighting, decision.times
-    said = watching.detector.repeated(sighting.finding, times, watching.options)
-    said = replace(said, details={**said.details, TIMES: times})
-    return replace(decision, sighting=Sighting(sighting.ref, said))
 
 
 def detector_of(decision: Open | Update) -> Detector[Any, Any]:
