@@ -28,12 +28,12 @@ from connectors.ids import uuid7
 from connectors.message import Recommendation
 from events.cluster.objects import Ref
 from events.cluster.readiness import Questions, Readiness, Verdict
+from events.decisions import Sighting
 from events.detection import Finding
 from events.draft import SOURCE as WATCH
 from events.draft import draft
 from events.models import STILL_SO, Cluster, Event, WatchState
 from events.record import Batch, Change, write
-from events.tracking import Sighting
 
 SOURCE = "health"
 EVENT_TYPE = "cluster_unhealthy"

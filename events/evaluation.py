@@ -18,11 +18,12 @@ from events import catalog, recurrence
 from events.baselines import Baselines
 from events.cluster.objects import Object, Ref, bounded
 from events.cluster.watch import Gone, Listed, Seen
+from events.decisions import Decision, Open, ProblemKey, Resolve, Sighting, Update
 from events.detection import Change, Detector, Finding, Options, all_detectors, options_for
 from events.draft import problem_of
 from events.models import Cluster, Event
 from events.recurrence import Recurrence
-from events.tracking import Decision, OnRecord, Open, ProblemKey, Resolve, Sighting, Tracker, Update
+from events.tracking import OnRecord, Tracker
 from events.waits import Waits
 
 logger = logging.getLogger(__name__)

@@ -16,6 +16,7 @@ from connectors.ids import uuid7
 from events.annotations import Namespace, Routing
 from events.cluster.objects import Object, Pod
 from events.cluster.watch import Gone, Listed, Seen
+from events.decisions import Decision, Open, ProblemKey, Resolve, Sighting, Update
 from events.draft import SOURCE, draft, name_of
 from events.evaluation import Decided, Evaluation, Happened, Outcome, detector_of
 from events.models import STILL_SO, Cluster, Event, EventStatus
@@ -24,7 +25,6 @@ from events.pruning import keeping
 from events.record import Batch, write
 from events.record import Change as EventChange
 from events.recurrence import SEEN_LATE, registered
-from events.tracking import Decision, Open, ProblemKey, Resolve, Sighting, Update
 
 
 class Unregistered(Exception):

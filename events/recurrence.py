@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from events.cluster.objects import Ref
+from events.decisions import Decision, Resolve, Sighting
 from events.detection import Change, Detector, Finding, Options
 from events.models import Cluster, Event
 from events.occurrences import Occurrences
 from events.pruning import keeping
-from events.tracking import Decision, Resolve, Sighting
 
 SEEN_LATE = "seen_late"
 """The detail that says that something happened while nobody watched."""

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from connectors import bulk
+from events.decisions import ProblemKey
 from events.models import Cluster, Wait
 from events.record import fingerprint
-from events.tracking import ProblemKey
 
 
 class Waits:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from events.cluster.objects import Ref
+from events.decisions import Open, ProblemKey, Resolve, Update
 from events.detection import Finding, Options
-from events.tracking import OnRecord, Open, ProblemKey, Resolve, Tracker, Update
+from events.tracking import OnRecord, Tracker
 
 TYPE = "pod_crash_loop"
 WEB = Ref("Deployment", "web", "shop")
