@@ -42,7 +42,7 @@ SCREENSHOTS := overview overview-dark-1280 connector-types subscription-form eve
 screenshots: $(VENV)/.dev   ## take the pictures in docs/images again
 	@$(BIN)/python -m tests.browser.install
 	KUBEGRAF_SCREENSHOTS=docs/images KUBEGRAF_SCREENSHOTS_OF="$(foreach name,$(SCREENSHOTS),$(if $(findstring 1280,$(name)),$(name),$(name)-light-1280))" \
-		$(BIN)/python -m pytest -q --database=sqlite tests/browser -k "fit and not every"
+		$(BIN)/python -m pytest -q --database=sqlite tests/browser -k "fit and not every_page"
 
 bench-delivery: $(VENV)/.dev   ## how fast deliveries go, compared with others (ARGS=--quick for less); see bench/README.md
 	@$(BIN)/python -m bench.delivery $(ARGS)
