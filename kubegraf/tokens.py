@@ -96,14 +96,19 @@ def find(text: str) -> ApiToken | None:
 
 
 class TokenAuthentication(BaseAuthentication):
-    """`Authorization: Token …`. What a token's scope does not cover is refused here, for every view alike."""
+    """`Authorization: Token …`, or `Bearer …`, which is all that some programs can send.
+
+    What a token's scope does not cover is refused here, for every view alike.
+    """
 
     def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
         """The user and the token. Raises AuthenticationFailed (401) and PermissionDenied (403)."""
         sent = get_authorization_header(request).split()
-        if not sent or sent[0].lower() != b"token":
+        if not sent or sent[0].lower() not in (b"token", b"bearer"):
             return None
         text = sent[1].decode("ascii", "replace") if len(sent) == 2 else ""
+        if sent[0].lower() == b"bearer" and not text.startswith(PREFIX):
+            return None  # a proxy's own, which it puts beside a person's session
         token = find(text)
         if token is None:
             raise AuthenticationFailed("There is no such token, or it has expired or was revoked.")
@@ -126,7 +131,7 @@ class TokenSchema(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
         """The header."""
-        words = "`Token kg_…`: an API token, whose scope is read, write or ingest."
+        words = "`Token kg_…` or `Bearer kg_…`: an API token, whose scope is read, write or ingest."
         return {"type": "apiKey", "in": "header", "name": "Authorization", "description": words}
 
 

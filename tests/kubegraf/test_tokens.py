@@ -83,6 +83,25 @@ def test_a_header_with_more_than_a_token_is_refused(root: User) -> None:
 # --- How long it is of use ------------------------------------------------------------------------------
 
 
+def test_a_token_is_taken_as_a_bearer_token_too(root: User) -> None:
+    _, text = tokens.issue(root, "CI")
+    answer = Client().get(f"{API}clusters/", headers={"Authorization": f"Bearer {text}"})
+    assert answer.status_code == 200
+
+
+def test_a_bearer_token_that_was_revoked_is_refused(root: User) -> None:
+    token, text = tokens.issue(root, "CI")
+    tokens.revoke(token)
+    answer = Client().get(f"{API}clusters/", headers={"Authorization": f"Bearer {text}"})
+    assert answer.status_code == 401
+
+
+def test_a_bearer_token_of_a_proxy_leaves_a_session_alone(root: User, client: Client) -> None:
+    client.force_login(root)
+    answer = client.get(f"{API}clusters/", headers={"Authorization": "Bearer eyJhbGciOiJub25lIn0.e30."})
+    assert answer.status_code == 200
+
+
 def test_an_expired_token_is_refused(root: User) -> None:
     token, text = tokens.issue(root, "CI", expires_at=timezone.now() + timedelta(minutes=1))
     assert call(text, "GET", "connectors/").status_code == 200
