@@ -407,6 +407,24 @@ class Wait(models.Model):
         return f"{self.event_type} of {self.subject} since {self.since}"
 
 
+class Refused(models.Model):
+    """A caller whom a cluster's API server has refused of late, and how often; see `events.refusals`.
+
+    `fingerprint` is that of the event that tells of them, once they are refused often enough.
+    """
+
+    fingerprint = models.CharField(max_length=64, primary_key=True)
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="refused")
+    last_at = models.DateTimeField()
+    record = models.JSONField(default=dict)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.fingerprint[:8]} until {self.last_at}"
+
+
 class WatchLease(models.Model):
     """Who watches a cluster, and until when, unless it is renewed.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from events import cluster_health, connector_health, silences
+from events import cluster_health, connector_health, refusals, silences
 from events.routing import beginning
 
 
@@ -16,7 +16,8 @@ def report_connectors() -> None:
 
 @shared_task(name="events.tasks.check_clusters")
 def check_clusters() -> None:
-    """Has the events on record say which clusters do not work as a whole now."""
+    """Has the events on record say which clusters do not work as a whole now, and whom they refuse."""
+    refusals.end()
     cluster_health.report()
 
 

@@ -6,10 +6,12 @@ from functools import cache
 
 from events import cluster_health, connector_health
 from events.detection import all_detectors
+from events.sources import audit
 
 
 @cache
 def watched_types() -> frozenset[str]:
     """Those that a detector looks for, and those that no watched object tells."""
     by_detectors = {detector.event_type for detector in all_detectors()}
-    return frozenset({*by_detectors, cluster_health.EVENT_TYPE, connector_health.EVENT_TYPE})
+    beside = {cluster_health.EVENT_TYPE, connector_health.EVENT_TYPE, audit.EVENT_TYPE}
+    return frozenset({*by_detectors, *beside})

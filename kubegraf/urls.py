@@ -10,14 +10,14 @@ from drf_spectacular.views import SpectacularAPIView
 
 from kubegraf import metrics
 from kubegraf.api import documentation
-from kubegraf.api.urls import router
+from kubegraf.api.urls import ingest, router
 from kubegraf.console.history_page import history_page
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/history/", admin.site.admin_view(history_page), name="history"),
     path("admin/", admin.site.urls),
-    path("api/v1/", include(router.urls)),
+    path("api/v1/", include([*router.urls, *ingest])),
     path("metrics", metrics.view, name="metrics"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", documentation.page, name="api-docs"),

@@ -73,3 +73,12 @@ def recorded(plural: str) -> tuple[Line, ...]:
 def scenario() -> str:
     """What was done to the cluster, and when."""
     return (WATCH / "scenario.txt").read_text()
+
+
+def audit_webhook() -> list[bytes]:
+    """Bodies that an API server sent to its audit webhook.
+
+    A Deployment is made, a binding is made, and then a service account, somebody with a token that is not
+    valid, and somebody without any are refused, six times each.
+    """
+    return gzip.decompress((WATCH.parent / "audit" / "webhook.jsonl.gz").read_bytes()).splitlines()

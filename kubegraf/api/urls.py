@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from django.urls import URLPattern, path
 from rest_framework.routers import DefaultRouter
 
 from connectors.api.connectors import ProviderViewSet
 from connectors.api.deliveries import DeliveryViewSet
+from events.api.audit import AuditViewSet
 from events.api.clusters import ClusterViewSet
 from events.api.connectors import ConnectorViewSet
 from events.api.event_types import EventTypeViewSet
@@ -33,3 +35,9 @@ router.register("people", PersonViewSet, "person")
 router.register("roles", RoleViewSet, "role")
 router.register("tokens", ApiTokenViewSet, "token")
 router.register("history", HistoryViewSet, "history")
+
+ingest: list[URLPattern] = [
+    # An API server asks for the path alone, without a slash at its end and whatever follows a question mark.
+    path("ingest/audit/<int:pk>", AuditViewSet.as_view({"post": "take_in"}), name="audit"),
+]
+"""What other systems send in forms of their own."""

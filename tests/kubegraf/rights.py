@@ -72,6 +72,7 @@ THE_API: dict[tuple[str, str], tuple[str, ...]] = {
     ("POST", "subscriptions/backtest/"): (VIEWER, "events.view_subscription", "events.view_event"),
     ("GET", "events/"): (VIEWER, "events.view_event"),
     ("POST", "events/"): (ADMIN, "events.add_event"),
+    ("POST", "ingest/audit/{cluster}"): (ADMIN, "events.add_event"),
     ("GET", "events/{event}/"): (VIEWER, "events.view_event"),
     ("POST", "events/{event}/acknowledge/"): (OPERATOR, "events.handle_event"),
     ("POST", "events/{event}/resolve/"): (OPERATOR, "events.handle_event"),

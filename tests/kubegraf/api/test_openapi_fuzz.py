@@ -84,10 +84,12 @@ def rows(one_connection: None) -> dict[str, Any]:
     event = make_event()
     event.save()
     subscription = make_subscription(connector, "hpa_maxed")
+    cluster = make_cluster()
     return {
         "connectors": connector.pk,
         "subscriptions": subscription.pk,
-        "clusters": make_cluster().pk,
+        "clusters": cluster.pk,
+        "ingest": cluster.pk,
         "events": str(event.pk),
         "deliveries": str(delivery.pk),
         "silences": make_silence(event_types=["node_down"]).pk,
