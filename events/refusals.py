@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from connectors import presence
@@ -20,7 +21,7 @@ from events.decisions import Sighting
 from events.draft import draft, name_of
 from events.models import STILL_SO, Cluster, Event, Refused
 from events.record import Batch, Change, on_record, write
-from events.sources.audit import EVENT_TYPE, OTHERS, Caller, Record, Refusal
+from events.sources.audit import EVENT_TYPE, OTHERS, REMEMBERED, Caller, Record, Refusal
 
 SOURCE = "audit"
 
@@ -121,10 +122,14 @@ def _name_of(cluster: Cluster, caller: Caller) -> str:
 def end() -> None:
     """Forgets whom nobody has refused for a while, and resolves what was told of them.
 
+    Of whom nothing was told is forgotten sooner, so that there is room for others.
+
     What was found in a cluster that has been removed is over, too.
     """
     now = timezone.now()
-    quiet = Refused.objects.filter(last_at__lt=now - QUIET)
+    quiet = Refused.objects.filter(
+        Q(last_at__lt=now - QUIET) | Q(last_at__lt=now - REMEMBERED) & ~Q(record__has_key="enough")
+    )
     with transaction.atomic():
         presence.staying(Cluster, quiet.values_list("cluster_id", flat=True))
         over = list(quiet.order_by("pk").select_for_update(of=("self",)).values_list("pk", flat=True))

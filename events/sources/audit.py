@@ -190,7 +190,7 @@ class Refusal:
     resource: str
     namespace: str
     reason: str
-    address: str
+    addresses: tuple[str, ...]
     user_agent: str
     groups: tuple[str, ...]
     acting_as: str
@@ -279,7 +279,7 @@ def _refusal(request: _Request) -> Refusal:
         resource=_resource(asked) or request.path,
         namespace=asked.namespace,
         reason=said.reason or request.answer.reason,
-        address=address,
+        addresses=tuple(request.sources or ()),
         user_agent=request.user_agent,
         groups=tuple(request.user.groups or ()),
         acting_as=request.impersonated.username if request.impersonated else "",
@@ -298,6 +298,14 @@ def _resource(asked: _Object) -> str:
     """As kubectl names it: deployments.apps, pods/exec."""
     named = f"{asked.resource}.{asked.group}" if asked.group else asked.resource
     return f"{named}/{asked.subresource}" if asked.subresource else named
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text  # an IPv6 zone may be any text
 
 
 def _network(address: str) -> str:
@@ -351,7 +359,7 @@ class Record(msgspec.Struct, omit_defaults=True):
         _name(self.resources, (refusal.resource for refusal in fresh))
         _name(self.namespaces, (refusal.namespace for refusal in fresh), _LONGEST_NAME)
         _name(self.reasons, (refusal.reason for refusal in fresh), _LONGEST_AGENT)
-        _name(self.addresses, (refusal.address for refusal in fresh))
+        _name(self.addresses, (name for refusal in fresh for name in refusal.addresses))
         _name(self.agents, (refusal.user_agent for refusal in fresh), _LONGEST_AGENT)
         _name(self.groups, (name for refusal in fresh for name in refusal.groups), _LONGEST_NAME)
         _name(self.acting_as, (refusal.acting_as for refusal in fresh), _LONGEST_NAME)
@@ -419,7 +427,12 @@ class Record(msgspec.Struct, omit_defaults=True):
                 "See what they may do, and whether they should try this", "" if self.caller.whole else command
             )
         elif self.caller.kind is Kind.UNKNOWN:
-            yield Recommendation("See what runs at that address, and whether its token has expired")
+            # A pod's, perhaps; of a network there is no asking.
+            command = f"kubectl get pods -A -o wide --field-selector=status.podIP={self.caller.name}"
+            yield Recommendation(
+                "See what runs at that address, and whether its token has expired",
+                command if _is_address(self.caller.name) else "",
+            )
         if self.caller.kind is Kind.ANONYMOUS:
             yield Recommendation("See whether that address should reach the API server at all")
         if self.grave:

@@ -18,6 +18,7 @@ from connectors.models import Delivery
 from events import handling, refusals
 from events.models import Cluster, Event, EventStatus, Refused
 from events.refusals import MOST_CALLERS, QUIET
+from events.sources.audit import REMEMBERED
 from events.tasks import check_clusters
 from kubegraf import tokens
 from kubegraf.models import Scope
@@ -217,6 +218,18 @@ def test_it_is_over_after_half_an_hour_without_another_refusal(post: Callable[..
     event = Event.objects.get()
     assert (event.status, event.resolved_at) == ("resolved", AT + QUIET + SECOND)
     assert not Refused.objects.exists()
+
+
+def test_of_whom_nothing_was_told_is_forgotten_sooner(post: Callable[..., Any]) -> None:
+    with time_machine.travel(AT, tick=False) as clock:
+        post(body(item("alice", at=AT), *refused(5)))
+        clock.shift(REMEMBERED)
+        refusals.end()
+        assert Refused.objects.count() == 2
+
+        clock.shift(SECOND)
+        refusals.end()
+    assert Refused.objects.get().record["caller"]["name"] == ACCOUNT
 
 
 def test_another_refusal_puts_the_end_off(post: Callable[..., Any]) -> None:

@@ -201,6 +201,11 @@ def test_an_address_that_a_caller_may_make_up_makes_no_other_caller() -> None:
     assert refusal.caller.name == "192.0.2.7"
 
 
+def test_an_address_that_a_caller_may_make_up_is_told_all_the_same() -> None:
+    (refusal,) = counted(anonymous(sourceIPs=["203.0.113.9", "192.0.2.7"]))
+    assert record_of([refusal]).addresses == ["203.0.113.9", "192.0.2.7"]
+
+
 def test_addresses_of_one_ipv6_network_are_one_caller() -> None:
     here, there = counted(anonymous(sourceIPs=["2001:db8::1"]), anonymous(sourceIPs=["2001:db8::ffff"]))
     assert here.caller.name == there.caller.name == "2001:db8::/64"
@@ -257,6 +262,34 @@ def test_a_strangers_words_are_cleaned_cut_and_masked() -> None:
     assert record.caller.name == "alice password=***"
     assert record.agents[0].startswith("x Bearer *** y")
     assert len(record.agents[0]) <= 200
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "kubernetes-admin",
+        "oidc:alice@example.com",
+        "https://issuer.example.com#4711",
+        "arn:aws:iam::1:role/ci",
+    ],
+)
+def test_a_name_in_which_nothing_is_secret_is_shown_whole(name: str) -> None:
+    (refusal,) = counted(item(name))
+    assert (refusal.caller.name, refusal.caller.whole) == (name, "")
+
+
+@pytest.mark.parametrize(
+    ("address", "command"),
+    [
+        ("192.0.2.7", "kubectl get pods -A -o wide --field-selector=status.podIP=192.0.2.7"),
+        ("2001:db8::1", ""),  # of its network there is no asking
+        ("x; rm -rf ~", ""),
+        ("fe80::1%; rm -rf ~", ""),
+    ],
+)
+def test_a_pod_is_looked_for_at_an_address_alone(address: str, command: str) -> None:
+    (refusal,) = counted(item(code=401, sourceIPs=[address]))
+    assert [each.command for each in record_of([refusal]).finding().recommendations] == [command]
 
 
 def test_a_name_that_was_masked_stands_in_no_command() -> None:
