@@ -163,8 +163,7 @@ class Caller(msgspec.Struct, frozen=True):
             return Ref("ServiceAccount", account[2], account[1])
         if self.kind is Kind.USER:
             return Ref("User", self.name)
-        if self.kind is Kind.ANONYMOUS:
-            return Ref("User", ANONYMOUS)
+        # Not the user system:anonymous, or a silence of one of them would be one of all.
         return Ref("Address", self.name or self.kind.value)
 
     @property

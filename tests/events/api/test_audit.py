@@ -78,7 +78,7 @@ def test_what_an_api_server_sent_is_told_to_who_subscribes(
     assert sorted((each["severity"], each["resource"], each["title"]) for each in told) == [
         (
             "critical",
-            "User/system:anonymous",
+            "Address/127.0.0.1",
             "Somebody from 127.0.0.1 asked for secrets or a way into pods without signing in",
         ),
         (

@@ -192,7 +192,7 @@ def test_a_user_is_one_caller_wherever_they_come_from() -> None:
 
 def test_those_who_do_not_sign_in_are_told_apart_by_address() -> None:
     here, there = counted(anonymous(), anonymous(sourceIPs=["198.51.100.1"]))
-    assert here.caller.key == "anonymous 192.0.2.7"
+    assert (here.caller.key, here.caller.ref.resource) == ("anonymous 192.0.2.7", "Address/192.0.2.7")
     assert there.caller.key == "anonymous 198.51.100.1"
 
 
