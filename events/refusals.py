@@ -21,7 +21,7 @@ from events.decisions import Sighting
 from events.draft import draft, name_of
 from events.models import STILL_SO, Cluster, Event, Refused
 from events.record import Batch, Change, on_record, write
-from events.sources.audit import EVENT_TYPE, OTHERS, REMEMBERED, Caller, Record, Refusal
+from events.refused_caller import EVENT_TYPE, OTHERS, REMEMBERED, Caller, Record, Refusal
 
 SOURCE = "audit"
 

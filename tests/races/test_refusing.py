@@ -10,7 +10,8 @@ from django.utils import timezone
 from events import refusals
 from events.models import Cluster, Event, Refused
 from events.refusals import QUIET
-from events.sources.audit import Refusal, read
+from events.refused_caller import Refusal
+from events.sources.audit import read
 from tests.calling import Caller
 from tests.events.sources.test_audit import body, item
 from tests.making import make_cluster

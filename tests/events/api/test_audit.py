@@ -18,7 +18,7 @@ from connectors.models import Delivery
 from events import handling, refusals
 from events.models import Cluster, Event, EventStatus, Refused
 from events.refusals import MOST_CALLERS, QUIET
-from events.sources.audit import REMEMBERED
+from events.refused_caller import REMEMBERED
 from events.tasks import check_clusters
 from kubegraf import tokens
 from kubegraf.models import Scope

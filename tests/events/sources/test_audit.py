@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from connectors.message import Severity
-from events.sources import audit
-from events.sources.audit import MOST_NAMED, OTHERS, REMEMBERED, Kind, NotAnEventList, Record, Refusal, read
+from events.refused_caller import MOST_NAMED, OTHERS, REMEMBERED, Caller, Kind, Record, Refusal
+from events.sources.audit import NotAnEventList, read
 from tests.recordings import audit_webhook
 
 AT = datetime(2026, 11, 23, 3, 5, 16, tzinfo=UTC)
@@ -322,7 +322,7 @@ def test_nothing_of_a_body_is_kept() -> None:
 @pytest.mark.parametrize("kind", list(Kind))
 def test_every_kind_of_caller_has_something_said_of_it(kind: Kind) -> None:
     record = record_of(each(5))
-    record.caller = OTHERS if kind is Kind.OTHERS else audit.Caller(kind, "192.0.2.7")
+    record.caller = OTHERS if kind is Kind.OTHERS else Caller(kind, "192.0.2.7")
     finding = record.finding()
     assert finding.title
     assert finding.key.startswith(kind.value)
