@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from connectors.message import FOLLOW_UPS, Message, Severity, Status
@@ -175,6 +175,12 @@ def _plain(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, str):
         return clean(value).strip()
-    if isinstance(value, (list, tuple)) and not any(isinstance(item, (dict, list, tuple)) for item in value):
+    if isinstance(value, (list, tuple)) and _is_flat(value):
         return ", ".join(filter(None, map(_plain, value)))
+    if isinstance(value, dict) and _is_flat(value.values()):
+        return ", ".join(f"{clean(str(name))}: {_plain(item)}" for name, item in value.items())
     return clean(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _is_flat(values: Iterable[object]) -> bool:
+    return not any(isinstance(item, (dict, list, tuple)) for item in values)

@@ -24,6 +24,7 @@ class Category(StrEnum):
     SECURITY = "Security"
     COST = "Cost"
     RECOMMENDATIONS = "ML recommendations"
+    OTHERS = "From other systems"
     KUBEGRAF = "KubeGraf itself"
 
 
@@ -117,6 +118,9 @@ EVENT_TYPES: dict[str, EventType] = {
         ),
         EventType(
             "cost_optimization_available", _C.RECOMMENDATIONS, _S.LOW, "The same work could be done for less."
+        ),
+        EventType(
+            "prometheus_alert", _C.OTHERS, _S.MEDIUM, "An alert of Prometheus that is of no other type."
         ),
         EventType("connector_failing", _C.KUBEGRAF, _S.HIGH, "A connector does not deliver."),
     )

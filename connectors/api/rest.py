@@ -216,7 +216,7 @@ class Api(viewsets.GenericViewSet[Any]):
     (`connectors.api.stretches`).
     """
 
-    parser_classes = (WellFormedJSONParser,)
+    parser_classes: Sequence[type[BaseParser]] = (WellFormedJSONParser,)
     permission_classes: Sequence[type[BasePermission]] = (ModelPermissions,)
     filter_backends = (Filters,)
     pagination_class = Pages

@@ -106,7 +106,7 @@ def life(event: Event, deliveries: Sequence[Delivery]) -> list[Step]:
 def _own(event: Event) -> Iterator[Step]:
     momentary = event.status == EventStatus.OCCURRED
     yield Step(event.occurred_at, "It happened" if momentary else "It began")
-    noticed = "Reported" if event.source == "api" else "Noticed"
+    noticed = "Reported" if event.source in ("api", "alertmanager") else "Noticed"
     hold = ""
     if event.inhibited_by is not None:
         hold = f"Nobody was told: “{event.inhibited_by.title}” explains it."

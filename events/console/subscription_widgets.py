@@ -38,7 +38,9 @@ def _known(name: str) -> dict[str, Any]:
     event_type = catalog.EVENT_TYPES.get(name)
     if event_type is None:
         return {"severity": "", "only_reported": False}
-    return {"severity": event_type.severity.value, "only_reported": name not in watched_types()}
+    by_nature = event_type.category is catalog.Category.OTHERS
+    only_reported = not by_nature and name not in watched_types()
+    return {"severity": event_type.severity.value, "only_reported": only_reported}
 
 
 class SeverityWidget(forms.RadioSelect):

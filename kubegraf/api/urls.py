@@ -7,6 +7,7 @@ from rest_framework.routers import DefaultRouter
 
 from connectors.api.connectors import ProviderViewSet
 from connectors.api.deliveries import DeliveryViewSet
+from events.api.alertmanager import AlertmanagerViewSet
 from events.api.audit import AuditViewSet
 from events.api.clusters import ClusterViewSet
 from events.api.connectors import ConnectorViewSet
@@ -35,6 +36,7 @@ router.register("people", PersonViewSet, "person")
 router.register("roles", RoleViewSet, "role")
 router.register("tokens", ApiTokenViewSet, "token")
 router.register("history", HistoryViewSet, "history")
+router.register("ingest/alertmanager", AlertmanagerViewSet, "ingest-alertmanager")
 
 ingest: list[URLPattern] = [
     # An API server asks for the path alone, without a slash at its end and whatever follows a question mark.

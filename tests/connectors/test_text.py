@@ -128,7 +128,8 @@ def test_details_are_in_words_and_do_not_repeat_the_facts() -> None:
             "ready": False,
             "reason": None,
             "containers": ["app", "sidecar"],
-            "limits": {"memory": "1Gi"},
+            "limits": {"memory": "1Gi", "cpu": 2},
+            "ports": {"web": [80, 443]},
         }
     )
 
@@ -136,7 +137,8 @@ def test_details_are_in_words_and_do_not_repeat_the_facts() -> None:
         ("Restart count", "5"),
         ("Ready", "no"),
         ("Containers", "app, sidecar"),
-        ("Limits", '{"memory": "1Gi"}'),
+        ("Limits", "memory: 1Gi, cpu: 2"),
+        ("Ports", '{"web": [80, 443]}'),
     ]
 
 

@@ -78,6 +78,7 @@ THE_API: dict[tuple[str, str], tuple[str, ...]] = {
     ("POST", "events/{event}/resolve/"): (OPERATOR, "events.handle_event"),
     ("POST", "events/{event}/silence/"): (OPERATOR, "events.view_event", "events.add_silence"),
     ("GET", "events/{event}/why/"): (VIEWER, "events.view_event", "events.view_subscription"),
+    ("POST", "ingest/alertmanager/"): (ADMIN, "events.add_event"),
     ("GET", "silences/"): (VIEWER, "events.view_silence"),
     ("POST", "silences/"): (OPERATOR, "events.add_silence"),
     ("GET", "silences/{silence}/"): (VIEWER, "events.view_silence"),
