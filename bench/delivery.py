@@ -283,8 +283,8 @@ class Ours:
 
         from connectors import bulk
         from events.external import SOURCE
+        from events.fingerprints import fingerprint
         from events.models import Event
-        from events.record import fingerprint
 
         for _ in range(count):
             self._number += 1

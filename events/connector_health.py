@@ -17,8 +17,9 @@ from django.utils import timezone
 from connectors.message import JSONDict
 from connectors.models import BreakerState, Connector
 from events import catalog
+from events.fingerprints import fingerprint
 from events.models import STILL_SO, Event, EventStatus
-from events.record import Batch, Change, fingerprint, write
+from events.record import Batch, Change, write
 
 SOURCE = "connectors"
 EVENT_TYPE = "connector_failing"

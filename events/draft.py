@@ -10,9 +10,9 @@ from connectors.message import JSONDict
 from events import catalog
 from events.cluster.objects import Ref
 from events.decisions import ProblemKey, Sighting
+from events.fingerprints import fingerprint
 from events.masking import mask
 from events.models import Cluster, Event, EventStatus
-from events.record import fingerprint
 
 SOURCE = "watch"
 

@@ -15,7 +15,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from connectors import text
-from events import draft, external
+from events import draft, report
 from events.models import Event, EventStatus
 from events.routing.route import Turn, route
 
@@ -81,7 +81,7 @@ def _is_watched(event: Event) -> bool:
     """Whether its source looks again and again, and will see the end of it. A report from outside is news."""
     if event.source == draft.SOURCE:
         return event.cluster_id is not None
-    return event.source != external.SOURCE
+    return event.source != report.SOURCE
 
 
 def _add_note(event: Event, note: str) -> None:

@@ -5,7 +5,6 @@ Whoever finds something out, the watch or a caller of the API, comes through her
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import uuid
 from collections.abc import Collection, Sequence
@@ -31,11 +30,6 @@ TITLE_LIMIT = 500
 
 EVENTS = "events"
 """The tally of events that have opened or occurred. Labels: event type, severity."""
-
-
-def fingerprint(*parts: str) -> str:
-    """The name of a problem, made of what tells it from every other: cluster, type, subject, key."""
-    return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from connectors.message import JSONDict, Severity, Status
 from events import catalog, external, handling
 from events.api.handling import Handling
 from events.models import SEVERITIES, Event, EventStatus
+from events.report import ExternalReport
 
 
 class EventSerializer(serializers.ModelSerializer[Event]):
@@ -98,7 +99,7 @@ class ReportSerializer(StrictSerializer):
             raise serializers.ValidationError(f"They may have at most {LARGEST_DETAILS} bytes as JSON.")
         return details
 
-    def report(self, idempotency_key: str = "") -> external.ExternalReport:
+    def report(self, idempotency_key: str = "") -> ExternalReport:
         """What was reported, once it has been checked."""
         said = dict(self.validated_data)
         words: JSONDict = {
@@ -106,7 +107,7 @@ class ReportSerializer(StrictSerializer):
             for name, kind in (("severity", Severity), ("status", Status))
             if name in said
         }
-        return external.ExternalReport(**said, **words, idempotency_key=idempotency_key)
+        return ExternalReport(**said, **words, idempotency_key=idempotency_key)
 
 
 LARGEST_DETAILS = 64 * 1024

@@ -8,7 +8,6 @@ odd about it, and its details say, among their `remarks`, what was wrong.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,8 +18,9 @@ from connectors.encodable import json_bytes
 from connectors.message import JSONDict, Severity, Status
 from connectors.text import clean, one_line, shorten
 from events import catalog
-from events.external import ExternalReport
-from events.record import TITLE_LIMIT, fingerprint
+from events.fingerprints import fingerprint
+from events.labelled_object import EXPORTED, WITHOUT_NAMESPACE, resource_of
+from events.report import ExternalReport
 
 SOURCE = "alertmanager"
 EVENT_TYPE = "prometheus_alert"
@@ -30,6 +30,7 @@ CHOOSES_TYPE = "kubegraf_event_type"
 """The label, or annotation, that says of which event type an alert is."""
 
 LONGEST_CLUSTER = 120
+_LONGEST_TITLE = 500
 _LONGEST_NAMESPACE, _LONGEST_RESOURCE, _LONGEST_DESCRIPTION, _LONGEST_ACTION = 253, 320, 20_000, 1000
 
 # Of each alert, so that 64 KiB, what any report may have, are never reached.
@@ -50,31 +51,6 @@ _SEVERITIES = {
     "info": Severity.INFO,
     "none": Severity.INFO,
 }
-
-# The labels that name an object, those of the smaller one first: a pod lies on a node, not the other way.
-_KINDS = {
-    "pod": "Pod",
-    "persistentvolumeclaim": "PersistentVolumeClaim",
-    "job_name": "Job",
-    "cronjob": "CronJob",
-    "horizontalpodautoscaler": "HorizontalPodAutoscaler",
-    "hpa": "HorizontalPodAutoscaler",
-    "replicaset": "ReplicaSet",
-    "statefulset": "StatefulSet",
-    "daemonset": "DaemonSet",
-    "deployment": "Deployment",
-    "poddisruptionbudget": "PodDisruptionBudget",
-    "ingress": "Ingress",
-    "persistentvolume": "PersistentVolume",
-    "node": "Node",
-    "service": "Service",
-}
-_WITHOUT_NAMESPACE = ("PersistentVolume", "Node")
-_WORKLOADS = {kind.lower(): kind for kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job")}
-
-# Programs that tell of other objects than themselves, and that Prometheus gives the labels of their own pod.
-_EXPORTERS = ("kube-state-metrics", "node-exporter")
-_EXPORTED = "exported_"
 
 
 class NotANotification(ValueError):
@@ -133,9 +109,9 @@ def _report(said: object, notification: Notification, cluster: str) -> ExternalR
     if alert is not said:
         remarks.add("The alert is no object, so that nothing is known of it.")
         status = Status.OCCURRED  # its end could not be told from that of any other
-    resource = _resource(labels)
-    namespace = labels.get(f"{_EXPORTED}namespace") or labels.get("namespace", "")
-    if resource.partition("/")[0] in _WITHOUT_NAMESPACE:
+    resource = resource_of(labels)
+    namespace = labels.get(f"{EXPORTED}namespace") or labels.get("namespace", "")
+    if resource.partition("/")[0] in WITHOUT_NAMESPACE:
         namespace = ""  # it is that of the exporter
     alertname = one_line(labels.get("alertname", "")) or "An alert without a name"
     title = one_line(annotations.get("summary", ""))
@@ -156,7 +132,7 @@ def _report(said: object, notification: Notification, cluster: str) -> ExternalR
         timestamp=when,
         event_type=event_type,
         severity=severity,
-        title=shorten(title, TITLE_LIMIT),
+        title=shorten(title, _LONGEST_TITLE),
         description=shorten(description, _LONGEST_DESCRIPTION),
         details=_details(alert, labels, _others(annotations), notification, remarks),
         recommendations=list(_recommendations(annotations)),
@@ -273,56 +249,6 @@ def _severity(labels: Mapping[str, str], remarks: _Remarks) -> Severity | None:
         known = ", ".join(_SEVERITIES)
         remarks.add(f"There is no severity {shorten(said, _LONGEST_NAME)!r}. There are: {known}.")
     return _SEVERITIES.get(said)
-
-
-def _resource(labels: Mapping[str, str]) -> str:
-    """Kind/name of what the alert is about; empty where no label tells."""
-    named = _objects(labels)
-    for label, kind in _KINDS.items():
-        if label in named:
-            return f"{kind}/{named[label]}"
-    return ""
-
-
-def _objects(labels: Mapping[str, str]) -> dict[str, str]:
-    """The labels that name an object which the alert may be about.
-
-    Prometheus labels what it scrapes with the pod and the service that it scrapes it from. Where the metric
-    has such labels of its own, these become `exported_pod` and so on, or, with `honor_labels`, take their
-    place; where it has none, the exporter's stand beside those that are meant.
-    """
-    own = {label: labels[label] for label in _KINDS if labels.get(label)}
-    if (kind := _WORKLOADS.get(labels.get("workload_type", "").lower())) and labels.get("workload"):
-        own.setdefault("job_name" if kind == "Job" else kind.lower(), labels["workload"])
-    exported = {label: said for label in _KINDS if (said := labels.get(f"{_EXPORTED}{label}"))}
-    others = {label: name for label, name in own.items() if label not in ("pod", "service")}
-    if any(name.startswith(_EXPORTED) for name in labels):
-        return {**others, **exported} or own
-    if not _is_of_exporter(labels):
-        return own
-    if not others and _EXPORTERS[1] in labels.get("job", "") and (host := _host(labels)):
-        return {"node": host}
-    return others or own
-
-
-def _is_of_exporter(labels: Mapping[str, str]) -> bool:
-    """Whether the label `pod` is, or would be, that of an exporter."""
-    pod, service = labels.get("pod", ""), labels.get("service", "")
-    if any(name in pod for name in _EXPORTERS):
-        return True
-    scraped = " ".join(labels.get(name, "") for name in ("job", "service", "container"))
-    scrapes = any(name in scraped for name in _EXPORTERS)
-    return scrapes and (not pod or bool(service and pod.startswith(f"{service}-")))
-
-
-def _host(labels: Mapping[str, str]) -> str:
-    """The name in `instance`, if it is one: node-exporter's is often that of its node."""
-    host = labels.get("instance", "").rpartition(":")[0] or labels.get("instance", "")
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return host
-    return ""
 
 
 def _others(annotations: Mapping[str, str]) -> dict[str, str]:

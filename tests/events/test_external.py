@@ -7,8 +7,9 @@ import pytest
 from connectors.message import Severity, Status
 from connectors.models import Delivery
 from events.catalog import UnknownEventType
-from events.external import ExternalReport, report
+from events.external import report
 from events.models import Event
+from events.report import ExternalReport
 from tests.making import WHEN, make_connector, make_subscription
 
 pytestmark = pytest.mark.django_db

@@ -8,12 +8,13 @@ import pytest
 
 from connectors.models import Connector, Delivery
 from events import connector_health
-from events.external import ExternalReport, report
+from events.external import report
 from events.handling import acknowledge, resolve
 from events.ingest import Ingest
 from events.models import Cluster, Event, Subscription
 from events.pruning import prune_events
 from events.record import Batch, write
+from events.report import ExternalReport
 from tests.events.test_ingest import AT_ONCE, NOW, on_node, seen
 from tests.events.test_ingest import told as all_told
 from tests.fakes.objects import crash_looping, healed, node, not_ready, pod, restarted

@@ -12,7 +12,7 @@ from connectors.encodable import json_bytes
 from connectors.message import Severity, Status
 from events import catalog
 from events.api.events import LARGEST_DETAILS
-from events.external import ExternalReport
+from events.report import ExternalReport
 from events.sources import alertmanager
 from tests.events.sources.recorded import NOTIFICATIONS
 
