@@ -229,10 +229,14 @@ def _change(changes: dict[uuid.UUID, Change]) -> list[Event]:
         event.severity, event.details = change.severity.value, kept | change.details
         event.recommendations, event.count, event.last_seen = change.recommendations, change.count, change.at
         touched.append(event)
-    # They are there, and locked. Django's bulk_update, a CASE for each column with a WHEN for each row, costs
-    # several times as much.
-    Event.objects.bulk_create(touched, update_conflicts=True, unique_fields=("id",), update_fields=_CHANGES)
+    _update(touched, _CHANGES)
     return worsened
+
+
+def _update(events: Sequence[Event], fields: Sequence[str]) -> None:
+    """Writes these columns of events that are on record, and locked."""
+    # Django's bulk_update, a CASE for each column with a WHEN for each row, costs several times as much.
+    Event.objects.bulk_create(events, update_conflicts=True, unique_fields=("id",), update_fields=fields)
 
 
 def _resolve(ends: dict[uuid.UUID, datetime]) -> tuple[list[Event], list[Event]]:
@@ -243,11 +247,11 @@ def _resolve(ends: dict[uuid.UUID, datetime]) -> tuple[list[Event], list[Event]]
     gone = [event for event in events if event.lingers]
     for event in gone:
         event.lingers, event.gone_at = False, ends[event.pk]
-    Event.objects.bulk_update(gone, ("lingers", "gone_at"), batch_size=200)
+    _update(gone, ("lingers", "gone_at"))
     resolved = [event for event in events if event.status == EventStatus.FIRING]
     for event in resolved:
         event.status, event.resolved_at = EventStatus.RESOLVED, ends[event.pk]
-    Event.objects.bulk_update(resolved, ("status", "resolved_at"), batch_size=200)
+    _update(resolved, ("status", "resolved_at"))
     return resolved, gone
 
 
