@@ -1,4 +1,4 @@
-"""What a real API server sent: the list from which a watch began, and the watch's lines for 200 seconds.
+"""What real servers sent: the list from which a watch began, and its lines for 200 seconds; and webhooks.
 
 `data/watch/scenario.txt` tells what was done to the cluster meanwhile, on the same clock.
 """
@@ -9,7 +9,7 @@ import gzip
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -82,3 +82,9 @@ def audit_webhook() -> list[bytes]:
     valid, and somebody without any are refused, six times each.
     """
     return gzip.decompress((WATCH.parent / "audit" / "webhook.jsonl.gz").read_bytes()).splitlines()
+
+
+def alertmanager_webhook() -> list[Any]:
+    """Notifications as Alertmanager 0.25 sent them: two alerts and a third fire, and are resolved."""
+    lines = (WATCH.parent / "alertmanager" / "notifications.jsonl").read_bytes().splitlines()
+    return [msgspec.json.decode(line) for line in lines]

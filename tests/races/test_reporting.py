@@ -8,8 +8,9 @@ import pytest
 
 from connectors.message import Status
 from connectors.models import Delivery
-from events.external import ExternalReport, Taken, report_all
+from events.external import Taken, report_all
 from events.models import Event
+from events.report import ExternalReport
 from tests.making import make_cluster, make_connector, make_subscription
 from tests.races.at_once import Meanwhile
 

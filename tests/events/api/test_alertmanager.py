@@ -21,13 +21,13 @@ from events.api import alertmanager as alertmanager_api
 from events.models import Event
 from kubegraf import tokens
 from tests.calling import API, Caller, mistakes
-from tests.events.sources.recorded import NOTIFICATIONS
 from tests.making import make_cluster, make_connector, make_subscription
+from tests.recordings import alertmanager_webhook
 
 pytestmark = pytest.mark.django_db
 
 PATH = "ingest/alertmanager/"
-PODS_FIRE, NODE_FIRES, PODS_RESOLVE, NODE_RESOLVES = NOTIFICATIONS
+PODS_FIRE, NODE_FIRES, PODS_RESOLVE, NODE_RESOLVES = alertmanager_webhook()
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_what_has_ended_is_resolved_at_its_end(caller: Caller) -> None:
 
 def test_people_are_told_of_the_beginning_and_of_the_end(caller: Caller) -> None:
     make_subscription(make_connector(), "prometheus_alert", namespaces=["shop"])
-    for body in NOTIFICATIONS:
+    for body in alertmanager_webhook():
         caller.post(PATH, body, 200)
     told = Delivery.objects.order_by("id").values_list("message__resource", "message__status")
     assert sorted(told) == [

@@ -14,7 +14,7 @@ from events import catalog
 from events.api.events import LARGEST_DETAILS
 from events.report import ExternalReport
 from events.sources import alertmanager
-from tests.events.sources.recorded import NOTIFICATIONS
+from tests.recordings import alertmanager_webhook
 
 
 def taken(*alerts: Any, cluster: str = "", **more: Any) -> list[ExternalReport]:
@@ -49,7 +49,7 @@ def remarks(found: ExternalReport) -> list[str]:
 
 
 def test_a_recorded_alert_is_read_in_full() -> None:
-    (_, found), *_ = ([*alertmanager.reports(alertmanager.read(body))] for body in NOTIFICATIONS)
+    (_, found), *_ = ([*alertmanager.reports(alertmanager.read(body))] for body in alertmanager_webhook())
     assert found == ExternalReport(
         source="alertmanager",
         key="0fcfa3ad659b84a5",
@@ -86,7 +86,9 @@ def test_a_recorded_alert_is_read_in_full() -> None:
 
 
 def test_a_recorded_resolve_is_of_the_same_problem_and_tells_when_it_ended() -> None:
-    fired, _, resolved, _ = ([*alertmanager.reports(alertmanager.read(body))] for body in NOTIFICATIONS)
+    fired, _, resolved, _ = (
+        [*alertmanager.reports(alertmanager.read(body))] for body in alertmanager_webhook()
+    )
     assert [each.key for each in resolved] == [each.key for each in fired]
     assert [(each.status, each.timestamp) for each in resolved] == [
         (Status.RESOLVED, datetime(2026, 11, 23, 3, 8, 4, tzinfo=UTC))
