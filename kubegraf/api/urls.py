@@ -36,10 +36,11 @@ router.register("people", PersonViewSet, "person")
 router.register("roles", RoleViewSet, "role")
 router.register("tokens", ApiTokenViewSet, "token")
 router.register("history", HistoryViewSet, "history")
-router.register("ingest/alertmanager", AlertmanagerViewSet, "ingest-alertmanager")
 
+# Nothing is listed there, and so they are not among what the root lists.
 ingest: list[URLPattern] = [
+    path("ingest/alertmanager/", AlertmanagerViewSet.as_view({"post": "create"}), name="ingest-alertmanager"),
     # An API server asks for the path alone, without a slash at its end and whatever follows a question mark.
-    path("ingest/audit/<int:pk>", AuditViewSet.as_view({"post": "take_in"}), name="audit"),
+    path("ingest/audit/<int:pk>", AuditViewSet.as_view({"post": "take_in"}), name="ingest-audit"),
 ]
 """What other systems send in forms of their own."""

@@ -184,6 +184,12 @@ def test_the_page_tells_its_life_who_was_told_and_why(admin_client: Client) -> N
     assert "<b>x</b>" not in html
 
 
+@pytest.mark.parametrize("source", ["api", "alertmanager"])
+def test_what_another_system_told_was_reported_and_not_noticed(admin_client: Client, source: str) -> None:
+    html = admin_client.get(page(opened(source=source))).text
+    assert ("Reported" in html, "Noticed" in html) == (True, False)
+
+
 def test_who_may_not_see_subscriptions_or_deliveries_is_not_told_of_them(client: Client) -> None:
     make_subscription(make_connector("secret connector"))
     event = opened()
