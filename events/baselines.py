@@ -6,7 +6,8 @@ from collections import defaultdict
 
 from connectors.message import JSONDict
 from events.cluster.objects import Ref
-from events.models import Baseline, Cluster
+from events.models import Cluster
+from events.remembered import Baseline
 
 Key = tuple[str, str]  # event type, uid
 

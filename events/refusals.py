@@ -19,9 +19,10 @@ from connectors import presence
 from connectors.ids import uuid7
 from events.decisions import Sighting
 from events.draft import draft, name_of
-from events.models import STILL_SO, Cluster, Event, Refused
+from events.models import STILL_SO, Cluster, Event
 from events.record import Batch, Change, on_record, write
 from events.refused_caller import EVENT_TYPE, OTHERS, REMEMBERED, Caller, Record, Refusal
+from events.remembered import Refused
 
 SOURCE = "audit"
 

@@ -8,7 +8,8 @@ from datetime import datetime
 from connectors import bulk
 from events.decisions import ProblemKey
 from events.fingerprints import fingerprint
-from events.models import Cluster, Wait
+from events.models import Cluster
+from events.remembered import Wait
 
 
 class Waits:

@@ -58,11 +58,19 @@ class ModelPermissions(DjangoModelPermissions):
 
 
 class TooLarge(APIException):
-    """The body is larger than LARGEST_BODY."""
+    """The body is larger than any that is taken there."""
 
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-    default_detail = f"The body may have at most {LARGEST_BODY} bytes."
+    default_detail = "The body is too large."
     default_code = "too_large"
+
+
+def whole(stream: IO[bytes], most: int) -> bytes:
+    """A body of so many bytes at most. Raises TooLarge."""
+    body = stream.read(most + 1)
+    if len(body) > most:
+        raise TooLarge(f"The body may have at most {most} bytes.")
+    return body
 
 
 class Conflict(APIException):
@@ -85,9 +93,7 @@ class WellFormedJSONParser(BaseParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         """The decoded body. Raises ParseError and TooLarge."""
-        body = stream.read(LARGEST_BODY + 1)
-        if len(body) > LARGEST_BODY:
-            raise TooLarge
+        body = whole(stream, LARGEST_BODY)
         try:
             # RFC 8259, section 8.1: JSON between systems is UTF-8; a byte order mark may be ignored.
             return wellformed.loads(body.decode("utf-8-sig"))

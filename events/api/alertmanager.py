@@ -17,7 +17,7 @@ from rest_framework.response import Response
 
 from connectors.api.problems import InvalidQuery
 from connectors.api.query import Query
-from connectors.api.rest import Api, TooLarge
+from connectors.api.rest import Api, whole
 from events import external
 from events.external import Taken
 from events.models import Event
@@ -67,9 +67,7 @@ class NotificationParser(BaseParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         """The decoded body. Raises ParseError and TooLarge."""
-        body = stream.read(LARGEST_BODY + 1)
-        if len(body) > LARGEST_BODY:
-            raise TooLarge(f"The body may have at most {LARGEST_BODY} bytes.")
+        body = whole(stream, LARGEST_BODY)
         try:
             return json.loads(body.decode("utf-8-sig", "replace"))
         except json.JSONDecodeError as error:

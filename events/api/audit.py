@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from connectors.api import query
-from connectors.api.rest import ModelPermissions, TooLarge
+from connectors.api.rest import ModelPermissions, whole
 from events import refusals
 from events.models import Cluster
 from events.sources import audit
@@ -34,10 +34,7 @@ class AuditParser(BaseParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         """The body. Raises TooLarge."""
-        body = stream.read(LARGEST_BATCH + 1)
-        if len(body) > LARGEST_BATCH:
-            raise TooLarge(f"The body may have at most {LARGEST_BATCH} bytes.")
-        return body
+        return whole(stream, LARGEST_BATCH)
 
 
 class AuditAnswerSerializer(serializers.Serializer[Any]):

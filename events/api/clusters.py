@@ -12,7 +12,8 @@ from connectors.api.filters import Choices, Search, YesOrNo
 from connectors.api.rest import StrictModelSerializer
 from events import access
 from events.api.cluster_checks import ClusterChecks
-from events.models import Access, Cluster, WatchLease, WatchState
+from events.models import Access, Cluster, WatchState
+from events.remembered import WatchLease
 from events.standing import standing
 
 

@@ -27,7 +27,8 @@ from events.cluster.local import contexts, in_a_cluster
 from events.cluster.trouble import grants_in, is_absence
 from events.console import links
 from events.console.cluster_form import FIELDS, ClusterForm
-from events.models import Access, Cluster, Event, EventStatus, WatchLease
+from events.models import Access, Cluster, Event, EventStatus
+from events.remembered import WatchLease
 from events.rights import check_cluster
 from events.standing import standing
 

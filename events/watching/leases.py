@@ -10,7 +10,8 @@ from django.db import IntegrityError
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
-from events.models import Cluster, WatchLease
+from events.models import Cluster
+from events.remembered import WatchLease
 
 
 class LeaseKind(StrEnum):

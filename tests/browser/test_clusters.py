@@ -9,7 +9,8 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from events.models import Cluster, WatchLease
+from events.models import Cluster
+from events.remembered import WatchLease
 from tests.browser.looking import look
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.making import make_cluster, make_event

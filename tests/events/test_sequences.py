@@ -14,7 +14,8 @@ from connectors.models import Delivery
 from events.cluster.objects import Node, Object, Pod
 from events.cluster.watch import Gone, Listed, Seen
 from events.ingest import Ingest
-from events.models import Cluster, Event, Wait
+from events.models import Cluster, Event
+from events.remembered import Wait
 from tests.events.detectors.objects import (
     JSON,
     autoscaler,

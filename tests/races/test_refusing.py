@@ -8,9 +8,10 @@ import pytest
 from django.utils import timezone
 
 from events import refusals
-from events.models import Cluster, Event, Refused
+from events.models import Cluster, Event
 from events.refusals import QUIET
 from events.refused_caller import Refusal
+from events.remembered import Refused
 from events.sources.audit import read
 from tests.calling import Caller
 from tests.events.sources.test_audit import body, item

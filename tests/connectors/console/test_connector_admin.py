@@ -18,7 +18,7 @@ from connectors.configuration import setup
 from connectors.health import health
 from connectors.models import Attempt, Connector, Delivery, DeliveryStatus, Outcome
 from connectors.outbox import Order, delivery_for
-from events.models import Baseline
+from events.remembered import Baseline
 from tests.connectors.test_tally import ended
 from tests.making import make_cluster, make_connector, make_message, make_resolve, make_subscription
 from tests.receiver import Receiver

@@ -16,9 +16,10 @@ from pytest_django import Settings
 from connectors.engine.send import deliver
 from connectors.models import Delivery
 from events import handling, refusals
-from events.models import Cluster, Event, EventStatus, Refused
+from events.models import Cluster, Event, EventStatus
 from events.refusals import MOST_CALLERS, QUIET
 from events.refused_caller import REMEMBERED
+from events.remembered import Refused
 from events.tasks import check_clusters
 from kubegraf import tokens
 from kubegraf.models import Scope

@@ -14,7 +14,8 @@ from django.utils import timezone
 from connectors.configuration import setup
 from connectors.models import Connector, Delivery
 from events import catalog
-from events.models import Cluster, Event, Subscription, WatchLease
+from events.models import Cluster, Event, Subscription
+from events.remembered import WatchLease
 from tests.calling import Caller, mistakes
 from tests.events.console.test_subscription_form import KUBECONFIG
 from tests.events.files.test_seed_format import EXAMPLES, example, webhook

@@ -11,7 +11,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from events.models import Cluster, WatchLease
+from events.models import Cluster
+from events.remembered import WatchLease
 from tests.connectors.console.test_connector_admin import messages_of, staff
 from tests.events.console.test_subscription_form import KUBECONFIG
 from tests.fakes.kubernetes import FakeKubernetes

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 import pytest
 from django.db import OperationalError, connections
 
-from events.models import Access, Cluster, Event, EventStatus, WatchLease, WatchState
+from events.models import Access, Cluster, Event, EventStatus, WatchState
+from events.remembered import WatchLease
 from events.watching.cluster_watcher import ClusterWatcher
 from events.watching.leadership import Candidate, Deposed, LeasedTerm, LeaseTimes, Suspended, Term
 from events.watching.leases import DatabaseLease, LeaseKind
