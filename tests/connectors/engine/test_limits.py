@@ -214,6 +214,15 @@ def test_a_cancelled_resolve_takes_no_token(receiver: Receiver, clock: time_mach
     assert statuses(connector) == ["cancelled", "delivered"]
 
 
+def slowed_down(receiver: Receiver, headers: dict[str, str]) -> Connector:
+    """A connector whose first message was one too many."""
+    connector = make_connector(url=f"{receiver.url}/in")
+    receiver.script([(429, headers, b"slow down")])
+    queue(connector, "a")
+    deliver(connector.pk)
+    return connector
+
+
 def asks_to_wait(**headers: str) -> Callable[[Received], Answer]:
     """A receiver that takes nothing for now."""
     return lambda _: (429, headers, b"slow down")
@@ -261,10 +270,7 @@ def test_a_service_that_asks_to_wait_for_a_day_is_asked_again_in_an_hour(
 def test_others_go_on_where_the_service_does_not_say_how_long_to_wait(
     receiver: Receiver, clock: time_machine.Traveller
 ) -> None:
-    connector = make_connector(url=f"{receiver.url}/in")
-    receiver.script([(429, {}, b"slow down")])
-    queue(connector, "a")
-    deliver(connector.pk)
+    connector = slowed_down(receiver, {})
     queue(connector, "b")
 
     deliver(connector.pk)
@@ -276,10 +282,7 @@ def test_others_go_on_where_the_service_does_not_say_how_long_to_wait(
 def test_a_clock_that_was_set_back_makes_no_wait_longer(
     receiver: Receiver, clock: time_machine.Traveller
 ) -> None:
-    connector = make_connector(url=f"{receiver.url}/in")
-    receiver.script([(429, {"Retry-After": "600"}, b"slow down")])
-    queue(connector, "a")
-    deliver(connector.pk)
+    connector = slowed_down(receiver, {"Retry-After": "600"})
     clock.shift(-86_400)
     queue(connector, "b")
 
@@ -292,10 +295,7 @@ def test_a_clock_that_was_set_back_makes_no_wait_longer(
 def test_whoever_resumes_a_connector_has_it_wait_no_longer(
     receiver: Receiver, clock: time_machine.Traveller
 ) -> None:
-    connector = make_connector(url=f"{receiver.url}/in")
-    receiver.script([(429, {"Retry-After": "600"}, b"slow down")])
-    queue(connector, "a")
-    deliver(connector.pk)
+    connector = slowed_down(receiver, {"Retry-After": "600"})
     queue(connector, "b")
 
     resume(connector)
